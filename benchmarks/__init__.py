@@ -1,0 +1,1 @@
+"""Measurements behind every figure in docs/benchmarks.md; each has a smoke size that the tests run."""

@@ -1,0 +1,1 @@
+"""WHAT a sample is: columns, gates, verdicts, manifest and release layout. No ray, no torch."""
