@@ -1,7 +1,7 @@
 """The kinds of model that actors need: one small Protocol a role, numpy and dataclasses at the seam.
 
-What a reader gets wrong: domain logic (which frames anchor, how passes vote, which threshold) is not here and not in a
-backend; it lives in the actor and in `actors/ops/`. Frames are always RGB, never OpenCV's BGR.
+What a reader gets wrong: domain logic (which frames anchor, how passes vote, which threshold) is not here and
+not in a backend; it lives in the actor and in `actors/ops/`. Frames are always RGB, never OpenCV's BGR.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class SampleError(Exception):
 
 @dataclass(frozen=True)
 class GroundedObject:
-    """One located label. `bbox_2d` is (x1, y1, x2, y2) in 0..1000 of the frame, or empty: not found on this frame."""
+    """One located label. `bbox_2d` is (x1, y1, x2, y2) in 0..1000 of the frame, or empty: not found on this
+    frame.
+    """
 
     label: str
     bbox_2d: tuple[int, ...] = ()
@@ -41,9 +43,9 @@ class GroundedObject:
 class FlowField:
     """Motion from one frame to another.
 
-    `displacement`: (h, w, 2) float32, dx and dy in pixels of this grid; `reliable`: (h, w) bool, False where the estimate
-    is not trusted (fails the forward/backward check) or where the scene's own subject moves. (h, w) may be smaller
-    than the frame.
+    `displacement`: (h, w, 2) float32, dx and dy in pixels of this grid; `reliable`: (h, w) bool, False where
+    the estimate is not trusted (fails the forward/backward check) or where the scene's own subject moves. (h,
+    w) may be smaller than the frame.
     """
 
     displacement: npt.NDArray[np.float32]
@@ -93,16 +95,24 @@ class VisionLanguageModel(Protocol):
         """One sentence about the place in the frame (`original_scene`)."""
         ...
 
-    def write_instruction(self, original_scene: str, edit_type: str, chosen_keyword: str, *, seed: int) -> str:
-        """One or two sentences, 151-466 characters, that ask for the new background and say nothing of the foreground."""
+    def write_instruction(
+        self, original_scene: str, edit_type: str, chosen_keyword: str, *, seed: int
+    ) -> str:
+        """One or two sentences, 151-466 characters, that ask for the new background and say nothing of the
+        foreground.
+        """
         ...
 
     def ground(self, source: Frame, edited: Frame, prompt: str) -> list[GroundedObject]:
-        """Round 1: what was kept. Labels are lower case, boxes on the source frame; empty list when nothing was found."""
+        """Round 1: what was kept. Labels are lower case, boxes on the source frame; empty list when nothing
+        was found.
+        """
         ...
 
     def locate(self, frames: Sequence[Frame], labels: Sequence[str]) -> list[list[GroundedObject]]:
-        """Round 2: every label on every frame, in the order of `labels`; a label not found keeps an empty box."""
+        """Round 2: every label on every frame, in the order of `labels`; a label not found keeps an empty
+        box.
+        """
         ...
 
 
@@ -167,7 +177,9 @@ class VideoTracker(Protocol):
         ...
 
     def refine(self, clip: Clip, masks: Iterator[Mask]) -> Iterator[Mask]:
-        """Last touch on the voted masks, one per frame in order; trackers with sharp masks return them as they are."""
+        """Last touch on the voted masks, one per frame in order; trackers with sharp masks return them as
+        they are.
+        """
         ...
 
 
@@ -202,7 +214,9 @@ class ScoreRequest:
     prompt: str
     task: ScoreTask
     objects: tuple[GroundedObject, ...] = ()
-    """Boxes of the foreground where the pipeline has them (`foreground_removal`); generative judges ignore them."""
+    """Boxes of the foreground where the pipeline has them (`foreground_removal`); generative judges ignore
+    them.
+    """
 
 
 @dataclass(frozen=True)
