@@ -1,0 +1,105 @@
+"""BAIT, the vote of stage 4: which frames anchor a pass, and how the passes decide every pixel.
+
+What a reader gets wrong: a vote is a statement. A pass without a box, or one whose flow does not reach a
+frame, says nothing about that frame; it must not count as "background". The majority is over the passes that
+did speak, each with the weight one. On a tie the pixel is foreground if `ties_are_foreground`, see
+`VoteAccumulator`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from actors.ops.masks import PackedRows, pack_rows
+from actors.roles import PassMask
+
+ANCHOR_FPS = 2.0
+"""Round-2 grounding looks at two frames a second (the published figure): 0, 8, 16, ... at 16 fps."""
+AGREEMENT_SHARE = 0.8
+"""A pixel is agreed on where at least this share of the voting passes says the same."""
+AGREEMENT_MARGIN_PX = 12
+"""Agreement is measured inside the union of all passes grown by this much (25x25): elsewhere all agree on
+nothing.
+"""
+_MAX_PASSES = 255  # votes are counted in bytes
+
+
+def anchor_indices(num_frames: int, fps: float = 16.0, anchor_fps: float = ANCHOR_FPS) -> list[int]:
+    """The frames that anchor a pass: every half second from frame 0 (81 frames at 16 fps: 11 of them).
+
+    Raises ValueError for a clip without frames or a rate that is not positive.
+    """
+    if num_frames < 1 or fps <= 0 or anchor_fps <= 0:
+        raise ValueError(f"no anchors in {num_frames} frames at {fps} fps, {anchor_fps} anchors a second")
+    stride = max(round(fps / anchor_fps), 1)
+    return list(range(0, num_frames, stride))
+
+
+@dataclass(frozen=True)
+class VoteResult:
+    packed: PackedRows
+    """(T, H, ceil(W / 8)): the majority, bit-packed rows."""
+    agreement: float
+    """Share of pixels, 0..1, on which at least `AGREEMENT_SHARE` of the voting passes agree, inside the grown
+    union of the passes, over the frames with two votes or more. 1.0 where no frame has two: a single voice
+    never disagrees."""
+    votes: npt.NDArray[np.int64]
+    """(T,): how many passes reached each frame. 0: nobody spoke, the mask of that frame is empty."""
+
+
+class VoteAccumulator:
+    """Counts the votes of the passes as they come; memory is one byte a pixel of the clip, whatever their
+    number.
+
+    A pixel is foreground where more than half of the passes that reach its frame say so. A tie (an even
+    number of passes, split evenly) is foreground with `ties_are_foreground` (the default: at the clip's ends
+    and after a fast hand few passes reach a frame, and a lost finger is a worse fault than a pixel of halo).
+    """
+
+    def __init__(self, num_frames: int, height: int, width: int, *, ties_are_foreground: bool = True) -> None:
+        self._yes = np.zeros((num_frames, height, width), np.uint8)
+        self._reached = np.zeros(num_frames, np.int64)
+        self._seen: set[tuple[int, int]] = set()
+        self._ties = ties_are_foreground
+
+    def add(self, vote: PassMask) -> None:
+        """One pass's word on one frame; any order. Raises ValueError for a second word of a pass on a frame,
+        a frame outside the clip, a mask of another size, or more than 255 passes on a frame.
+        """
+        frames, height, width = self._yes.shape
+        key = (vote.anchor_index, vote.frame_index)
+        if not 0 <= vote.frame_index < frames:
+            raise ValueError(f"frame {vote.frame_index} of a clip of {frames} frames")
+        if vote.mask.shape != (height, width):
+            raise ValueError(f"a mask of shape {vote.mask.shape} for frames of shape {(height, width)}")
+        if key in self._seen:
+            raise ValueError(f"pass {vote.anchor_index} voted twice on frame {vote.frame_index}")
+        if self._reached[vote.frame_index] == _MAX_PASSES:
+            raise ValueError(f"more than {_MAX_PASSES} passes on frame {vote.frame_index}")
+        self._seen.add(key)
+        counts = self._yes[vote.frame_index]
+        np.add(counts, vote.mask.view(np.uint8), out=counts)
+        self._reached[vote.frame_index] += 1
+
+    def result(self) -> VoteResult:
+        """The majority over all votes so far, frame by frame."""
+        kernel = np.ones((2 * AGREEMENT_MARGIN_PX + 1,) * 2, np.uint8)
+        agreed = considered = 0
+        rows = []
+        for yes, reached in zip(self._yes, self._reached.tolist(), strict=True):
+            need = (reached + 1) // 2 if self._ties else reached // 2 + 1
+            rows.append(pack_rows(yes >= need) if reached else pack_rows(np.zeros(yes.shape, np.bool_)))
+            if reached < 2:
+                continue
+            region = cv2.dilate((yes > 0).view(np.uint8), kernel).view(np.bool_)
+            majority = np.maximum(yes, (reached - yes.astype(np.int16)).astype(np.uint8))
+            # Exact in integers: majority / reached >= 0.8 without rounding 4 / 5 down.
+            clear = majority.astype(np.int32) * 100 >= round(AGREEMENT_SHARE * 100) * reached
+            agreed += int(np.count_nonzero(clear & region))
+            considered += int(np.count_nonzero(region))
+        agreement = agreed / considered if considered else 1.0
+        return VoteResult(np.stack(rows), agreement, self._reached.copy())
