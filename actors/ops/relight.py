@@ -101,7 +101,7 @@ def match_relight(source: Frame, edited: Frame, inside: Mask, *, min_pixels: int
 def composite(cutout: Cutout, background: Frame, light: Relight, *, wrap: bool = True) -> Frame:
     """The cut-out under the scene's light, laid over `background`; all of one size.
 
-    With `wrap`, light of what is behind spills over the foreground's edge, a few pixels wide and only where it
+    With `wrap`, light of what is behind spills over the foreground's edge, a few pixels wide, only where it
     is brighter: what a lens does, and what hides a cut.
     """
     lit = Cutout(cutout.alpha, light.apply(cutout.foreground))
