@@ -1,0 +1,58 @@
+"""Ingest: a source video, found somewhere and trusted nowhere, becomes the normalised clip that every stage
+reads.
+
+What a reader gets wrong: the rule of normalisation is `actors.ops.normalise`, the file is decoded in a child
+process with limits, and a clip that conforms already is kept byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from actors.base import Actor, Added, Sample
+from actors.ops.normalise import DecodeLimits, normalise
+from actors.roles import SampleError
+from schemas.config import ActorConfig
+
+
+class IngestConfig(ActorConfig):
+    min_frames: int = Field(17, ge=5, description="a shorter clip is failed")
+    max_duration_s: float = Field(3600.0, gt=0, description="a longer file is failed: it is no clip")
+    timeout_s: float = Field(120.0, gt=0, description="wall-clock limit of decoding one source")
+
+
+class Ingest(Actor[IngestConfig]):
+    stage = None
+    keyed = "source"
+    reads = ("source_uri",)
+    adds = (
+        "source_video",
+        "source_frame0",
+        "num_frames",
+        "source_sha256",
+        "source_size_bytes",
+        "source_kept",
+    )
+    Config = IngestConfig
+
+    def process(self, sample: Sample) -> Added:
+        path = Path(sample.text("source_uri").removeprefix("file://"))
+        if not path.is_file():
+            raise SampleError(f"no file at {path}")
+        limits = DecodeLimits(max_duration_s=self.config.max_duration_s, timeout_s=self.config.timeout_s)
+        clip = normalise(path, sample.scratch, limits=limits, min_frames=self.config.min_frames)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        added: dict[str, Any] = {
+            "source_video": clip.path,
+            "source_frame0": clip.frame0_path,
+            "num_frames": clip.num_frames,
+            "source_sha256": digest,
+            "source_size_bytes": path.stat().st_size,
+            "source_kept": clip.kept_bytes,
+        }
+        return added

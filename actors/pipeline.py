@@ -1,0 +1,130 @@
+"""The pipeline on one screen: the actors in order, their resolved configs, and the checks before any worker
+starts.
+
+What a reader gets wrong: order matters. An actor may read only what a source brings or an actor above it
+adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actors.backends import BackendSpec, backend_spec, load_backend
+from actors.base import Actor, fingerprint
+from actors.ingest import Ingest
+from actors.stage1_camera import CameraMotionFilter, StaticCameraJudge
+from actors.stage2_first_frame import EditedFrameScorer, FirstFrameEditor, InstructionWriter
+from actors.stage3_background import (
+    BackgroundAnimator,
+    CleanBackgroundScorer,
+    ForegroundGrounder,
+    ForegroundRemover,
+)
+from actors.stage4_tracking import AnchorGrounder, ForegroundTracker
+from actors.stage5_synthesis import EditedVideoScorer, GuidanceComposer, VideoGenerator
+from schemas.config import ActorConfig, ConfigError, RunConfig, nearest, validated
+from schemas.gates import Step, Thresholds
+
+PIPELINE: tuple[type[Actor[Any]], ...] = (
+    Ingest,
+    CameraMotionFilter,
+    StaticCameraJudge,
+    # fan-out: each source becomes one sample a theme
+    InstructionWriter,
+    FirstFrameEditor,
+    EditedFrameScorer,
+    ForegroundGrounder,
+    ForegroundRemover,
+    CleanBackgroundScorer,
+    BackgroundAnimator,
+    AnchorGrounder,
+    ForegroundTracker,
+    GuidanceComposer,
+    VideoGenerator,
+    EditedVideoScorer,
+)
+STEPS: tuple[Step, ...] = tuple(actor.step() for actor in PIPELINE)
+BROUGHT = frozenset(
+    (
+        "source_id",
+        "source_uri",
+        "edit_type",
+        "chosen_keyword",
+        "given_prompt",
+        "licence",
+        "reference_edit_uri",
+    )
+)
+"""Columns that planning fills before the first actor."""
+
+
+@dataclass(frozen=True)
+class PlannedActor:
+    """An actor with everything that its worker needs to be built; pickled to the workers."""
+
+    actor: type[Actor[Any]]
+    config: ActorConfig
+    backend: BackendSpec | None
+    recipe: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.actor.__name__
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.recipe)
+
+    def build(self) -> Actor[Any]:
+        """The actor with its model loaded; equal backends share one model in a process."""
+        model = None
+        if self.backend is not None:
+            model = load_backend(self.backend, self.config.options)
+        return self.actor(self.config, model)
+
+
+def resolve(config: RunConfig) -> tuple[PlannedActor, ...]:
+    """Every actor with its checked config and backend.
+
+    Raises:
+        ConfigError: an unknown actor, knob or backend, with the nearest name.
+    """
+    names = [actor.__name__ for actor in PIPELINE]
+    for name in config.actors:
+        if name not in names:
+            raise ConfigError(f"actors.{name}: unknown actor{nearest(name, names)}")
+    planned = []
+    for actor in PIPELINE:
+        knobs = validated(actor.Config, config.actors.get(actor.__name__, {}), f"actors.{actor.__name__}")
+        spec = backend_spec(actor.role, knobs.backend) if actor.role else None
+        recipe = actor.recipe(knobs, spec.revision if spec else "", config.seed)
+        planned.append(PlannedActor(actor, knobs, spec, recipe))
+    check_plan(planned)
+    return tuple(planned)
+
+
+def check_plan(planned: list[PlannedActor]) -> None:
+    """Every column that an actor reads is there before it, no column is added twice, sources come before
+    samples.
+    """
+    there = set(BROUGHT)
+    samples_began = False
+    for item in planned:
+        actor = item.actor
+        for name in actor.reads:
+            if name not in there:
+                raise ConfigError(f"{item.name} reads {name!r}, which nothing before it adds")
+        for name in actor.adds:
+            if name in there:
+                raise ConfigError(f"{item.name} adds {name!r}, which is there already")
+        there.update(actor.adds)
+        if samples_began and actor.keyed == "source":
+            raise ConfigError(f"{item.name} works on sources but comes after actors that work on samples")
+        samples_began |= actor.keyed == "sample"
+
+
+def thresholds(planned: tuple[PlannedActor, ...]) -> Thresholds:
+    """Every gate's threshold, by gate name."""
+    return {name: value for item in planned for name, value in item.actor.thresholds(item.config).items()}

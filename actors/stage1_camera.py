@@ -1,0 +1,50 @@
+"""Stage 1: keep sources whose camera stands still, first by optical flow, then by a judge that looks.
+
+What a reader gets wrong: both actors only measure; the thresholds are gates over the journaled columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from actors.base import Actor, Added, Sample
+from actors.ops.camera import camera_motion
+from schemas.config import ActorConfig
+
+
+class CameraMotionFilterConfig(ActorConfig):
+    max_camera_step_pct: float | None = Field(0.09, description="% of the diagonal over a quarter second")
+    max_camera_drift_pct: float | None = Field(0.8, description="% of the diagonal against frame 0")
+
+
+class CameraMotionFilter(Actor[CameraMotionFilterConfig]):
+    stage = 1
+    keyed = "source"
+    role = "FlowEstimator"
+    reads = ("source_video",)
+    adds = ("camera_step_pct", "camera_drift_pct")
+    Config = CameraMotionFilterConfig
+
+    def process(self, sample: Sample) -> Added:
+        motion = camera_motion(sample.clip("source_video"), self.model)
+        return {"camera_step_pct": motion.step_pct, "camera_drift_pct": motion.drift_pct}
+
+
+class StaticCameraJudgeConfig(ActorConfig):
+    min_static_camera: float | None = Field(1.0, description="1: the judge must find the camera static")
+
+
+class StaticCameraJudge(Actor[StaticCameraJudgeConfig]):
+    stage = 1
+    keyed = "source"
+    role = "VisionLanguageModel"
+    reads = ("source_video",)
+    adds = ("static_camera", "camera_reasoning")
+    Config = StaticCameraJudgeConfig
+
+    def process(self, sample: Sample) -> Added:
+        verdict = self.model.judge_camera(sample.clip("source_video"))
+        added: dict[str, Any] = {"static_camera": verdict.static, "camera_reasoning": verdict.reasoning}
+        return added

@@ -1,0 +1,81 @@
+"""Stage 4, BAIT: every label located on frames at 2 FPS, one tracking pass from each, a pixel-wise majority
+vote.
+
+What a reader gets wrong: a pass is prompted on one frame only, and a pass without a box has no vote; it does
+not vote for background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from actors.base import Actor, Added, Sample, objects_from, objects_to
+from actors.ops.bait import VoteAccumulator, anchor_indices
+from actors.ops.boxes import to_absolute
+from actors.ops.masks import mask_npz_bytes, mask_share, pack_video, unpack_video
+from actors.roles import Anchor, Clip, SampleError
+from schemas.config import ActorConfig
+
+
+class AnchorGrounder(Actor[ActorConfig]):
+    stage = 4
+    role = "VisionLanguageModel"
+    reads = ("source_video", "round1_labels")
+    adds = ("frame_objects",)
+
+    def process(self, sample: Sample) -> Added:
+        clip = sample.clip("source_video")
+        frames = clip.pick(anchor_indices(clip.num_frames, clip.fps))
+        located = self.model.locate(frames, sample.value("round1_labels"))
+        return {"frame_objects": [objects_to(objects) for objects in located]}
+
+
+class ForegroundTrackerConfig(ActorConfig):
+    min_vote_agreement: float | None = None
+
+
+class ForegroundTracker(Actor[ForegroundTrackerConfig]):
+    stage = 4
+    role = "VideoTracker"
+    reads = ("source_video", "frame_objects")
+    adds = ("source_video_mask", "vote_agreement", "foreground_share")
+    Config = ForegroundTrackerConfig
+
+    def process(self, sample: Sample) -> Added:
+        clip = sample.clip("source_video")
+        anchors = anchors_from(sample.value("frame_objects"), clip)
+        if not anchors:
+            raise SampleError("no label was located on any anchor frame, so there is nothing to track")
+        vote = VoteAccumulator(clip.num_frames, clip.height, clip.width)
+        for word in self.model.track(clip, anchors):
+            vote.add(word)
+        result = vote.result()
+        del vote  # 75 MB of counts
+        packed = pack_video(self.model.refine(clip, unpack_video(result.packed, clip.width)))
+        share = float(mask_share(packed, clip.width).mean())
+        if share == 0.0:
+            raise SampleError("the vote left no foreground in any frame")
+        added: dict[str, Any] = {
+            "source_video_mask": mask_npz_bytes(packed, clip.width),
+            "vote_agreement": result.agreement,
+            "foreground_share": share,
+        }
+        return added
+
+
+def anchors_from(frame_objects: list[list[dict[str, Any]]], clip: Clip) -> list[Anchor]:
+    """One anchor for each 2-FPS frame on which at least one label has a box."""
+    return list(_anchors(frame_objects, clip))
+
+
+def _anchors(frame_objects: list[list[dict[str, Any]]], clip: Clip) -> Iterator[Anchor]:
+    indices = anchor_indices(clip.num_frames, clip.fps)
+    for index, objects in zip(indices, frame_objects, strict=True):
+        boxes = {
+            item.label: to_absolute(item.bbox_2d, clip.width, clip.height)
+            for item in objects_from(objects)
+            if item.bbox_2d
+        }
+        if boxes:
+            yield Anchor(index, boxes)

@@ -1,0 +1,108 @@
+"""Stage 5, decoupled guidance: fused edges, the edited video synthesised under their control, and its score.
+
+What a reader gets wrong: edges are found on the full frames first and cut by the mask afterwards, so the
+mask's outline never becomes an edge.
+"""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import Field
+
+from actors.base import Actor, Added, Sample
+from actors.ops.canny import fuse_edge_frames
+from actors.ops.editscore import frame_indices, frame_record, mean_o_score
+from actors.ops.masks import unpack_video
+from actors.ops.video import encode_video
+from actors.roles import ControlRequest, ScoreRequest
+from schemas.config import ActorConfig
+
+
+class GuidanceComposerConfig(ActorConfig):
+    canny_low: int = Field(
+        100, ge=0, description="hysteresis thresholds; those of VideoX-Fun's own Canny node"
+    )
+    canny_high: int = Field(200, ge=0)
+
+
+class GuidanceComposer(Actor[GuidanceComposerConfig]):
+    stage = 5
+    reads = ("source_video", "edited_background_video", "source_video_mask")
+    adds = ("edited_video_canny",)
+    Config = GuidanceComposerConfig
+
+    def process(self, sample: Sample) -> Added:
+        source = sample.clip("source_video")
+        edges = fuse_edge_frames(
+            source.frames(),
+            sample.clip("edited_background_video").frames(),
+            unpack_video(sample.masks("source_video_mask"), source.width),
+            low=self.config.canny_low,
+            high=self.config.canny_high,
+        )
+        path = sample.scratch / "edited_video_canny.mp4"
+        encode_video(edges, path, fps=round(source.fps))
+        return {"edited_video_canny": path}
+
+
+class VideoGenerator(Actor[ActorConfig]):
+    stage = 5
+    role = "ControlToVideo"
+    seeded = True
+    reads = (
+        "edited_video_canny",
+        "edited_frame0",
+        "prompt",
+        "source_video",
+        "edited_background_video",
+        "source_video_mask",
+    )
+    adds = ("edited_video",)
+
+    def process(self, sample: Sample) -> Added:
+        source = sample.clip("source_video")
+        frames = self.model.synthesize(
+            ControlRequest(
+                start_image=sample.frame("edited_frame0"),
+                control=sample.clip("edited_video_canny"),
+                prompt=sample.text("prompt"),
+                seed=sample.seed,
+                num_frames=source.num_frames,
+                source=source,
+                background=sample.clip("edited_background_video"),
+                masks=sample.masks("source_video_mask"),
+            )
+        )
+        path = sample.scratch / "edited_video.mp4"
+        encode_video(frames, path, fps=round(source.fps))
+        return {"edited_video": path}
+
+
+class EditedVideoScorerConfig(ActorConfig):
+    min_edited_video_overall: float | None = Field(
+        8.0, description="published: a mean O_score < 8 is dropped"
+    )
+
+
+class EditedVideoScorer(Actor[EditedVideoScorerConfig]):
+    stage = 5
+    role = "EditScorer"
+    seeded = True
+    reads = ("source_video", "edited_video", "prompt")
+    adds = ("frame_indices", "edited_video_score", "edited_video_overall")
+    Config = EditedVideoScorerConfig
+
+    def process(self, sample: Sample) -> Added:
+        source, edited = sample.clip("source_video"), sample.clip("edited_video")
+        indices = frame_indices(edited.num_frames)
+        requests = [
+            ScoreRequest(source=before, edited=after, prompt=sample.text("prompt"), task="video_frame")
+            for before, after in zip(source.pick(indices), edited.pick(indices), strict=True)
+        ]
+        records = [frame_record(passes) for passes in self.model.score(requests, seed=sample.seed)]
+        return {
+            "frame_indices": list(indices),
+            "edited_video_score": json.dumps(records),
+            "edited_video_overall": mean_o_score(records),
+        }

@@ -1,0 +1,190 @@
+"""The artifact store and the journal's files: one root, one writing primitive.
+
+What a reader gets wrong: nothing is ever overwritten. `put_*_if_absent` is the only way in; the first writer
+wins, and the loser is told what is there. Never check-then-write.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+MARKER = "sparkle-root.json"
+"""Present in every root; a folder that holds other things and no marker is not ours."""
+
+
+class StoreError(Exception):
+    """The root cannot be used: not ours, not writable, full. The message says which and where."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored under a key now. `won` is False when somebody else's bytes were there first."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+    won: bool
+
+
+class Store(Protocol):
+    """Files below one root, by `/`-separated keys."""
+
+    @property
+    def uri(self) -> str: ...
+    def put_file_if_absent(self, key: str, path: Path) -> Stored:
+        """Move the file at `path` to `key` unless something is there; `path` is gone afterwards."""
+        ...
+
+    def put_bytes_if_absent(self, key: str, data: bytes) -> Stored: ...
+    def link_if_absent(self, key: str, existing: str) -> Stored:
+        """Give the content of `existing` a second key without copying where the store can."""
+        ...
+
+    def get_bytes(self, key: str) -> bytes:
+        """KeyError when there is nothing under the key."""
+        ...
+
+    def local_path(self, key: str) -> Path:
+        """A local file to read from, valid while the process lives. KeyError when there is nothing."""
+        ...
+
+    def exists(self, key: str) -> bool: ...
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys below a folder (`prefix` without a trailing slash), sorted."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Forget a key; nothing happens when it is not there."""
+        ...
+
+    def scratch(self) -> tempfile.TemporaryDirectory[str]:
+        """A folder for files about to be put; local, and removed by its context."""
+        ...
+
+
+def open_store(uri: str) -> Store:
+    """The store at a local folder. Raises StoreError for a scheme that is not supported."""
+    if "://" in uri and not uri.startswith("file://"):
+        raise StoreError(f"{uri}: only local folders are supported as a root in this version")
+    return LocalStore(Path(uri.removeprefix("file://")))
+
+
+class LocalStore:
+    """A root on a local or shared file system with atomic hard links."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    @property
+    def uri(self) -> str:
+        return str(self.root)
+
+    def put_file_if_absent(self, key: str, path: Path) -> Stored:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        return self._link(path, key, path.stat().st_size, digest)
+
+    def put_bytes_if_absent(self, key: str, data: bytes) -> Stored:
+        with self.scratch() as folder:
+            path = Path(folder) / "part"
+            with path.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            return self._link(path, key, len(data), hashlib.sha256(data).hexdigest())
+
+    def link_if_absent(self, key: str, existing: str) -> Stored:
+        with self.scratch() as folder:
+            path = Path(folder) / "link"
+            try:
+                os.link(self._path(existing), path)
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EMLINK, errno.EXDEV):
+                    raise
+                shutil.copyfile(self._path(existing), path)
+            return self.put_file_if_absent(key, path)
+
+    def get_bytes(self, key: str) -> bytes:
+        return self.local_path(key).read_bytes()
+
+    def local_path(self, key: str) -> Path:
+        path = self._path(key)
+        if not path.is_file():
+            raise KeyError(f"nothing is stored under {key} in {self.root}")
+        return path
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        folder = self._path(prefix)
+        for parent, folders, files in os.walk(folder):
+            folders.sort()
+            for name in sorted(files):
+                yield (Path(parent) / name).relative_to(self.root).as_posix()
+
+    def delete(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
+
+    def scratch(self) -> tempfile.TemporaryDirectory[str]:
+        folder = self.root / "scratch"  # on the root's file system, since links do not cross one
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=folder)
+
+    def _path(self, key: str) -> Path:
+        parts = PurePosixPath(key).parts
+        if not parts or key.startswith("/") or ".." in parts or "\0" in key:
+            raise ValueError(f"{key!r} is not a key: it must be a relative path without `..`")
+        return self.root.joinpath(*parts)
+
+    def _link(self, path: Path, key: str, size_bytes: int, digest: str) -> Stored:
+        target = self._path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, target)
+        except FileExistsError:
+            with target.open("rb") as file:
+                there = hashlib.file_digest(file, "sha256").hexdigest()
+            path.unlink()
+            return Stored(key, target.stat().st_size, there, won=False)
+        path.unlink()
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return Stored(key, size_bytes, digest, won=True)
+
+
+def open_root(uri: str, *, create: bool) -> Store:
+    """The store at a root of ours.
+
+    Raises:
+        StoreError: the folder holds other things, cannot be written, or (with `create=False`) is no root.
+    """
+    store = open_store(uri)
+    if store.exists(MARKER):
+        return store
+    if not create:
+        raise StoreError(f"{uri} is not an output root of this pipeline: {MARKER} is missing")
+    folder = Path(store.uri)
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{uri} is a file; the output root must be a folder")
+    if folder.is_dir() and any(entry.name != "scratch" for entry in folder.iterdir()):
+        raise StoreError(
+            f"{uri} holds other files and no {MARKER}; choose an empty or new folder as output root"
+        )
+    try:
+        store.put_bytes_if_absent(MARKER, b'{"layout": 1}\n')
+    except OSError as error:
+        raise StoreError(f"{uri} cannot be written: {error.strerror}") from None
+    return store
