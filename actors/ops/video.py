@@ -1,14 +1,15 @@
 """Clips in and clips out: the one module that decodes and encodes media (PyAV for video, OpenCV for PNG).
 
-What a reader gets wrong: `VideoClip` is for files this project wrote or has checked. A file of unknown origin
-goes through `actors.ops.normalise` first, which decodes it in a child process with limits.
+What a reader gets wrong: `VideoClip` is for files this project wrote or has checked. A file of unknown
+origin goes through `actors.ops.normalise` first, which decodes it in a child process with limits.
 
-Colour: frames are full-range RGB, files are limited-range YUV 4:2:0. We write BT.709 and say so in the file. A
-file that does not say what it is counts as BT.709 from 720 lines up and as BT.601 below (the convention of most
-players; the published Sparkle clips are untagged). Flat colours survive a round trip within 2 levels.
+Colour: frames are full-range RGB, files are limited-range YUV 4:2:0. We write BT.709 and say so in the
+file. A file that does not say what it is counts as BT.709 from 720 lines up and as BT.601 below (the
+convention of most players; the published Sparkle clips are untagged). Flat colours survive a round trip
+within 2 levels.
 
-Bytes: one encoder thread, no sliced threads, CPU-independent x264 code paths, bit-exact muxing and no metadata,
-so the same frames give the same file with the same PyAV wheel.
+Bytes: one encoder thread, no sliced threads, CPU-independent x264 code paths, bit-exact muxing and no
+metadata, so the same frames give the same file with the same PyAV wheel.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from actors.roles import Frame, SampleError
 SCALING = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
 )
-"""swscale flags: without the last three, flat colours are up to 3 levels off and results depend on the CPU."""
+"""swscale flags: without the last three, flat colours are up to 3 levels off and the CPU matters."""
 
 PRESET = "veryfast"
 """81 frames of 1280x720 at CRF 18: veryfast 1.8 CPU s, 42.0 dB, 2.0 MB; faster 2.7 s, 42.8 dB, 1.9 MB."""
@@ -72,7 +73,7 @@ def source_colours(frame: VideoFrame) -> tuple[Colorspace, ColorRange]:
 
 
 class RgbReader:
-    """Turns decoded frames into (height, width, 3) RGB; holds a swscale context: use one per stream and size."""
+    """Turns decoded frames into (height, width, 3) RGB; holds a swscale context: one a stream and size."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
@@ -105,8 +106,8 @@ class _Probe:
 class VideoClip:
     """A video file that is decoded while it is read; implements `actors.roles.Clip`.
 
-    Opening is lazy: the file is touched at the first property or frame, and pickling carries the path only. Every
-    call of `frames` or `pick` opens the file anew. Raises SampleError where the file cannot be read.
+    Opening is lazy: the file is touched at the first property or frame, and pickling carries the path only.
+    Every call of `frames` or `pick` opens the file anew. Raises SampleError where the file cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -154,7 +155,7 @@ class VideoClip:
             raise SampleError(f"{self._path.name}: cannot be read as a video: {error}") from error
 
     def frames(self, *, height: int | None = None) -> Iterator[Frame]:
-        """Every frame in order, (H, W, 3) RGB uint8; with `height`, scaled to it (same aspect, even width)."""
+        """Every frame in order, (H, W, 3) RGB uint8; with `height`, scaled to it (even width)."""
         size = self._scaled_size(height)
         reader = RgbReader()
         for frame in self._decoded():
@@ -287,7 +288,7 @@ def encode_video(
 
 
 def png_bytes(frame: Frame) -> bytes:
-    """`frame`, (H, W, 3) RGB uint8, as PNG; the same array gives the same bytes with the same OpenCV wheel."""
+    """`frame`, (H, W, 3) RGB uint8, as PNG; same array and OpenCV wheel, same bytes."""
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
         raise ValueError(
             f"a PNG is made of an (H, W, 3) uint8 frame, this one is {frame.shape} {frame.dtype}"
