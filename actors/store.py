@@ -69,6 +69,10 @@ class Store(Protocol):
         """A folder for files about to be put; local, and removed by its context."""
         ...
 
+    def clear_scratch(self) -> None:
+        """Remove what killed workers left; only the run that holds the root may."""
+        ...
+
 
 def open_store(uri: str) -> Store:
     """The store at a local folder. Raises StoreError for a scheme that is not supported."""
@@ -139,6 +143,9 @@ class LocalStore:
         folder = self.root / "scratch"  # on the root's file system, since links do not cross one
         folder.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(dir=folder)
+
+    def clear_scratch(self) -> None:
+        shutil.rmtree(self.root / "scratch", ignore_errors=True)
 
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts

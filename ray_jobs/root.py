@@ -140,13 +140,14 @@ def refuse_if_held(store: Store, record: RunRecord) -> None:
         return
     if record.host != platform.node():
         raise RootBusyError(
-            f"{store.uri} is held by run {record.run} ({record.job}) on {record.host}, process {record.pid}, since "
-            f"{record.opened_at}; if that run is dead, note its end: create {end_key(record.run)} with `{{}}`"
+            f"{store.uri} is held by run {record.run} ({record.job}) on {record.host}, process "
+            f"{record.pid}, since {record.opened_at}; if that run is dead, note its end: "
+            f"create {end_key(record.run)} with `{{}}`"
         )
     if record.pid != os.getpid() and _process_start(record.pid) == record.pid_started:
         raise RootBusyError(
-            f"{store.uri} is held by run {record.run} ({record.job}), process {record.pid} on this machine, since "
-            f"{record.opened_at}"
+            f"{store.uri} is held by run {record.run} ({record.job}), process {record.pid} on this machine, "
+            f"since {record.opened_at}"
         )
 
 
@@ -187,8 +188,9 @@ def _refuse_changed_recipes(
             if old.get(knob) != item.recipe.get(knob)
         ]
         raise ConfigError(
-            f"{item.name} has results in {store.uri} that were made otherwise ({'; '.join(changed)}). Use the old "
-            f"setting, another output root, or --redo {item.name} to make them and all that follows again"
+            f"{item.name} has results in {store.uri} that were made otherwise ({'; '.join(changed)}). "
+            f"Use the old setting, another output root, or --redo {item.name} to make them and all that "
+            "follows again"
         )
 
 

@@ -1,0 +1,75 @@
+"""What the command line does after the work: publish, verify and regate with their reports on the console.
+
+What a reader gets wrong: nothing is decided here; these functions call the jobs and say what they found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from actors.pipeline import resolve, thresholds
+from actors.store import StoreError, open_root
+from ray_jobs.publish import PublishReport, publish
+from ray_jobs.regate import regate, regate_release
+from ray_jobs.root import newest_run
+from ray_jobs.settings import apply
+from ray_jobs.sources import SourceEntry
+from ray_jobs.status import print_tally, tally
+from ray_jobs.synthesize import synthesize
+from ray_jobs.verify import verify
+from schemas.config import RunConfig
+
+
+def synthesize_and_publish(
+    root: str,
+    entries: Sequence[SourceEntry],
+    config: RunConfig,
+    console: Console,
+    *,
+    redo: str | None,
+    with_release: bool,
+) -> int:
+    """Run, publish if wanted, print the closing table; returns the number of failed samples of this list."""
+    result = synthesize(root, entries, config, console, redo=redo)
+    if with_release:
+        _print_report(publish(root), console)
+    counts = tally(result.state.verdicts(), result.asked)
+    print_tally(counts, console)
+    return counts.statuses["failed"]
+
+
+def publish_root(root: str, sets: Sequence[str], console: Console) -> None:
+    _print_report(publish(root, config=_recorded(root, sets)), console)
+
+
+def verify_root(root: str, console: Console) -> int:
+    """Print every fault; returns how many."""
+    faults = verify(root)
+    for fault in faults:
+        console.print(f"fault: {fault}", markup=False, highlight=False)
+    console.print(f"verify {root}: {f'{len(faults)} faults' if faults else 'no fault'}", highlight=False)
+    return len(faults)
+
+
+def regate_root(root: str, sets: Sequence[str], console: Console) -> None:
+    report = regate(root, _recorded(root, sets))
+    console.print(str(report), highlight=False)
+
+
+def regate_release_copy(release: str, config: RunConfig, output: str, console: Console) -> None:
+    report = regate_release(release, thresholds(resolve(config)), output)
+    console.print(str(report), highlight=False)
+
+
+def _recorded(root: str, sets: Sequence[str]) -> RunConfig:
+    """The config of the root's newest run, changed by `--set`."""
+    record = newest_run(open_root(root, create=False))
+    if record is None:
+        raise StoreError(f"{root} holds no run yet")
+    return apply(record.config, sets)
+
+
+def _print_report(report: PublishReport, console: Console) -> None:
+    console.print(str(report), highlight=False)

@@ -1,0 +1,110 @@
+"""What is left to do in a root: the rows that enter the stream, with all that is known of them already.
+
+What a reader gets wrong: planning needs no Ray. Resume is not a special case: every run plans from the
+journal, and a first run finds it empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from actors.pipeline import STEPS
+from ray_jobs.root import RootState
+from schemas.columns import MEDIA
+from schemas.config import RunConfig
+from schemas.records import Artifact, Row
+
+_BROUGHT = (
+    "source_id",
+    "source_uri",
+    "edit_type",
+    "chosen_keyword",
+    "given_prompt",
+    "licence",
+    "reference_edit_uri",
+)
+_OF_SOURCE = ("source_id", "source_uri", "licence")
+
+
+@dataclass(frozen=True)
+class Work:
+    """The samples that a run takes up, source by source."""
+
+    state: RootState
+    samples: pa.Table
+    """Schema `ray_jobs.root.SAMPLES`, sorted by source."""
+
+    @property
+    def num_sources(self) -> int:
+        return len(self.samples["source_key"].unique())
+
+    def waves(self, sources_a_wave: int) -> Iterator[list[Row]]:
+        """Rows that enter the stream, one a source, `sources_a_wave` at a time."""
+        keys = self.samples["source_key"].unique()
+        for start in range(0, len(keys), sources_a_wave):
+            wave = self.samples.filter(
+                pc.is_in(self.samples["source_key"], value_set=keys.slice(start, sources_a_wave))
+            )
+            yield rows_of(self.state, wave)
+
+
+def work_left(state: RootState, config: RunConfig, asked: set[str]) -> Work:
+    """The samples asked for that are live by these thresholds, and the failed ones that may be tried
+    again.
+    """
+    verdicts = state.verdicts(config)
+    live = pc.equal(verdicts["status"], "live")
+    again = pc.equal(verdicts["status"], "failed")
+    failures = _failures(state, verdicts)
+    again = pc.and_(again, pc.less(failures, config.max_failures))
+    wanted = pc.is_in(state.samples["sample_id"], value_set=pa.array(sorted(asked), pa.string()))
+    left = state.samples.filter(pc.and_(pc.or_(live, again), wanted))
+    return Work(state, left.sort_by([("source_id", "ascending"), ("sample_id", "ascending")]))
+
+
+def _failures(state: RootState, verdicts: pa.Table) -> pa.Array:
+    """For every sample, how often the actor that failed it did so."""
+    counts = pa.array([0] * verdicts.num_rows, pa.int64())
+    for step in STEPS:
+        settled = state.settled[step.name]
+        here = pc.and_(pc.equal(verdicts["status"], "failed"), pc.equal(verdicts["actor"], step.name))
+        if not pc.any(here).as_py():
+            continue
+        keys = state.samples["sample_id" if step.keyed == "sample" else "source_key"]
+        place = pc.index_in(keys, value_set=settled["key"])
+        counts = pc.if_else(
+            pc.fill_null(here, False), settled["failures"].take(pc.fill_null(place, 0)), counts
+        )
+    return counts
+
+
+def rows_of(state: RootState, samples: pa.Table) -> list[Row]:
+    """One row a source with its samples, each with the journaled results of the actors that are done."""
+    by_source: dict[str, Row] = {}
+    by_sample: dict[str, Row] = {}
+    for planned in samples.to_pylist():
+        source = by_source.setdefault(
+            planned["source_key"],
+            Row(planned["source_key"], {name: planned[name] for name in _OF_SOURCE}),
+        )
+        own = {name: planned[name] for name in _BROUGHT if name not in _OF_SOURCE}
+        row = Row(planned["sample_id"], own)
+        source.samples.append(row)
+        by_sample[row.key] = row
+    for step in STEPS:
+        rows = by_source if step.keyed == "source" else by_sample
+        settled = state.settled[step.name]
+        mine = pc.and_(
+            pc.is_in(settled["key"], value_set=pa.array(list(rows), pa.string())),
+            pc.equal(settled["outcome"], "ok"),
+        )
+        for result in settled.filter(mine).to_pylist():
+            row = rows[result["key"]]
+            row.values.update({name: result[name] for name in step.adds if name not in MEDIA})
+            row.artifacts.update({item["column"]: Artifact(**item) for item in result["artifacts"]})
+            row.done.append(step.name)
+    return list(by_source.values())

@@ -1,0 +1,207 @@
+"""What goes in: a folder of videos, a list (CSV or Parquet), or OpenVE-3M's own CSV; and the samples planned
+from it.
+
+What a reader gets wrong: nothing is opened here but the list. Whether a video can be read is Ingest's to find
+out, on a worker, with limits.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.config import ConfigError, RunConfig, nearest
+from schemas.records import THEMES, sample_id, source_key
+from schemas.taxonomy import draw_keyword
+
+_VIDEO_SUFFIX = re.compile(
+    r"\.(3gp|avi|flv|gif|m2ts|m3u8?|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
+)
+_COLUMNS = ("uri", "theme", "prompt", "chosen_keyword", "licence", "reference_edit_uri")
+_OPENVE = ("video", "prompt", "original_video")
+_SAYS_SOURCE = re.compile(r"orig|source|src|input|raw", re.IGNORECASE)
+_SAYS_EDIT = re.compile(r"edit|target|tgt|output|result|change|generated", re.IGNORECASE)
+
+
+class SourcesError(Exception):
+    """The list of sources cannot be used; the message says what was found and what would be right."""
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """One line of the list; `theme` None means: every theme of the run."""
+
+    uri: str
+    theme: str | None = None
+    prompt: str | None = None
+    chosen_keyword: str | None = None
+    licence: str | None = None
+    reference_edit_uri: str | None = None
+
+
+def read_sources(where: str, *, swap: bool | None = None) -> list[SourceEntry]:
+    """The entries of a folder or a list, in a stable order.
+
+    Args:
+        where: a folder (its video files, sorted by path), `.csv` or `.parquet` with a column `uri`, or
+            OpenVE-3M's semicolon CSV.
+        swap: True takes OpenVE's column `video` for the source and `original_video` for the edit, False takes
+            them as named, None as named unless they read swapped.
+
+    Raises:
+        SourcesError: missing, empty, no column `uri`, an unknown column or theme, columns that look swapped.
+    """
+    path = Path(where)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if _VIDEO_SUFFIX.fullmatch(file.suffix))
+        entries = [SourceEntry(uri=str(file.absolute())) for file in files if file.is_file()]
+        if not entries:
+            raise SourcesError(f"no video files in {where}")
+        return entries
+    if not path.is_file():
+        raise SourcesError(f"no source list at {where}: give a folder, a .csv or a .parquet file")
+    if path.suffix.lower() == ".parquet":
+        return _entries(_read_parquet(path), path)
+    if path.suffix.lower() == ".csv":
+        return _read_csv(path, swap)
+    raise SourcesError(f"{where}: a source list is a folder, a .csv or a .parquet file")
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourcesError(f"{path} is not a Parquet file: {error}") from None
+    return rows
+
+
+def _read_csv(path: Path, swap: bool | None) -> list[SourceEntry]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourcesError(f"{path} is not UTF-8 text: {error}") from None
+    lines = text.splitlines()
+    if not lines:
+        raise SourcesError(f"{path} is empty")
+    if set(_OPENVE) <= set(lines[0].split(";")):
+        return _openve_entries(list(csv.DictReader(lines, delimiter=";")), path, swap)
+    return _entries(list(csv.DictReader(lines)), path)
+
+
+def _entries(rows: list[dict[str, Any]], path: Path) -> list[SourceEntry]:
+    if not rows:
+        raise SourcesError(f"{path} lists no sources")
+    if "uri" not in rows[0]:
+        raise SourcesError(f"{path} has no column 'uri'; it has {', '.join(map(str, rows[0]))}")
+    for column in rows[0]:
+        if column not in _COLUMNS:
+            raise SourcesError(f"{path}: unknown column {column!r}{nearest(str(column), _COLUMNS)}")
+    entries = []
+    for number, row in enumerate(rows, start=1):
+        values = {name: (row.get(name) or None) for name in _COLUMNS}
+        if values["uri"] is None:
+            raise SourcesError(f"{path}, row {number}: uri is empty")
+        if values["theme"] is None and values["prompt"] is not None:
+            values["theme"] = "openve3m"  # the theme with its own prompts
+        if values["theme"] is not None and values["theme"] not in THEMES:
+            raise SourcesError(
+                f"{path}, row {number}: unknown theme {values['theme']!r}{nearest(values['theme'], THEMES)}"
+            )
+        if values["theme"] == "openve3m" and values["prompt"] is None:
+            raise SourcesError(f"{path}, row {number}: theme openve3m needs a prompt of its own")
+        uri = _absolute(str(values.pop("uri")), path)
+        entries.append(SourceEntry(uri, **values))
+    return entries
+
+
+def _openve_entries(rows: list[dict[str, str]], path: Path, swap: bool | None) -> list[SourceEntry]:
+    if not rows:
+        raise SourcesError(f"{path} lists no sources")
+    source, edit = ("video", "original_video") if swap else ("original_video", "video")
+    evidence = _direction([row[source] for row in rows], [row[edit] for row in rows])
+    if evidence < 0 and swap is None:
+        raise SourcesError(
+            f"{path}: the columns look swapped: 'video' reads like the source and 'original_video' like the "
+            "edit (by names and by how often each value recurs). Run with --swap if so, with --no-swap if not"
+        )
+    return [
+        SourceEntry(
+            uri=_absolute(row[source], path),
+            theme="openve3m",
+            prompt=row["prompt"],
+            reference_edit_uri=_absolute(row[edit], path),
+        )
+        for row in rows
+    ]
+
+
+def _direction(sources: Sequence[str], edits: Sequence[str]) -> int:
+    """Above 0 if the columns read as named, below 0 if they read swapped, 0 without evidence.
+
+    Two witnesses: words in the paths, and that one source has several edits while an edit has one source.
+    """
+    words = 0
+    for source, edit in zip(sources, edits, strict=True):
+        words += bool(_SAYS_SOURCE.search(source)) - bool(_SAYS_EDIT.search(source))
+        words += bool(_SAYS_EDIT.search(edit)) - bool(_SAYS_SOURCE.search(edit))
+    recurrence = len(set(edits)) - len(set(sources))
+    return _sign(words) + _sign(recurrence)
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+def _absolute(uri: str, listed_in: Path) -> str:
+    """A relative path is relative to the list's folder."""
+    return uri if "://" in uri else str((listed_in.parent / uri).absolute())
+
+
+def plan_samples(
+    entries: Sequence[SourceEntry], config: RunConfig, known: pa.Table
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """New rows of the sample table, and the ids of all samples that this list asks for.
+
+    A URI keeps its number for ever; a new one gets the next. Planning the same list again adds nothing.
+    """
+    numbers = dict(zip(known["source_uri"].to_pylist(), known["source_id"].to_pylist(), strict=True))
+    planned = set(known["sample_id"].to_pylist())
+    following = max(numbers.values(), default=-1) + 1
+    rows: list[dict[str, Any]] = []
+    asked: set[str] = set()
+    for entry in entries:
+        if entry.uri not in numbers:
+            numbers[entry.uri], following = following, following + 1
+        source = numbers[entry.uri]
+        for theme in (entry.theme,) if entry.theme else config.themes:
+            if theme == "openve3m" and entry.prompt is None:
+                raise ConfigError(f"theme openve3m needs a prompt for every source; {entry.uri} has none")
+            sample = sample_id(config.name, theme, source)
+            asked.add(sample)
+            if sample in planned:
+                continue
+            planned.add(sample)
+            keyword = entry.chosen_keyword
+            if keyword is None and entry.prompt is None:
+                keyword = draw_keyword(config.seed, sample, theme, source)
+            rows.append(
+                {
+                    "sample_id": sample,
+                    "source_id": source,
+                    "source_key": source_key(source),
+                    "source_uri": entry.uri,
+                    "edit_type": theme,
+                    "chosen_keyword": keyword,
+                    "given_prompt": entry.prompt,
+                    "licence": entry.licence,
+                    "reference_edit_uri": entry.reference_edit_uri,
+                }
+            )
+    return rows, asked

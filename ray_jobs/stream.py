@@ -1,0 +1,147 @@
+"""The stream: the pipeline's actors as one Ray Data pipeline, as functions or as actor pools.
+
+What a reader gets wrong: the stream returns nothing of value. Every result is in the journal before a call
+returns; what arrives at the end are the keys that made it through, and the driver only counts them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext
+
+from actors.guard import Guard, RunContext
+from actors.pipeline import PlannedActor
+from schemas.config import RunConfig
+from schemas.records import Row
+
+_GUARDS: dict[tuple[str, int, str], Guard] = {}
+NO_PROGRESS_TIMEOUT_S = 6 * 3600
+"""Ray Data gives up a job without a finished task for this long: above the slowest stage and a wait for spot
+GPUs.
+"""
+
+
+def start_ray() -> None:
+    """Join the cluster of RAY_ADDRESS (a submitted job has it), otherwise start one that is this process's
+    own.
+    """
+    if ray.is_initialized():
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(log_to_driver=False)
+        return
+    ray.init(
+        address="local",  # without it Ray joins any cluster that happens to run on the machine
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=256 * 1024**2,  # rows are small
+        runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},
+    )
+
+
+def stream(
+    rows: Sequence[Row], planned: Sequence[PlannedActor], config: RunConfig, context: RunContext
+) -> int:
+    """Send rows (one a source) through all actors; returns how many samples came out at the end.
+
+    An error that escapes an actor is the worker's or the installation's, and ends the run; what was journaled
+    stays.
+    """
+    _set_data_context()
+    table = pa.table({"key": [row.key for row in rows], "row": [row.to_json() for row in rows]})
+    pools = config.execution == "pools"
+    data = ray.data.from_arrow(table).repartition(_blocks(len(rows)))
+    fanned_out = False
+    for item in planned:
+        if item.actor.keyed == "sample" and not fanned_out:
+            data = data.map_batches(fan_out, batch_format="pyarrow", num_cpus=_task_cpus(pools))
+            fanned_out = True
+        data = _in_pool(data, item, context) if pools else _as_function(data, item, context)
+    return sum(len(batch["key"]) for batch in data.iter_batches(batch_size=None, batch_format="pyarrow"))
+
+
+def _set_data_context() -> None:
+    data = DataContext.get_current()
+    data.max_errored_blocks = 0
+    data.actor_init_retry_on_errors = True
+    data.max_consecutive_actor_init_deaths = 3
+    data.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
+    data.enable_progress_bars = False
+    data.execution_options.verbose_progress = False
+
+
+def _blocks(sources: int) -> int:
+    """One source a block while they are few, so that all cores have work; at most 512 blocks."""
+    return max(1, min(sources, 512))
+
+
+def _task_cpus(pools: bool) -> float:
+    return 0.1 if pools else 1
+
+
+def _as_function(data: ray.data.Dataset, item: PlannedActor, context: RunContext) -> ray.data.Dataset:
+    """The actor as a function over an instance that each worker process keeps; Ray Data fuses neighbours."""
+
+    def call(table: pa.Table) -> pa.Table:
+        return _call(_guard(item, context), table)
+
+    call.__name__ = call.__qualname__ = item.name
+    return data.map_batches(call, batch_format="pyarrow", batch_size=item.config.batch_size, num_cpus=1)
+
+
+def _in_pool(data: ray.data.Dataset, item: PlannedActor, context: RunContext) -> ray.data.Dataset:
+    """The actor as a fixed pool of Ray actors; the pool's name in the dashboard is the actor's."""
+    worker: type[Any] = type(item.name, (PoolWorker,), {})
+    return data.map_batches(
+        worker,
+        fn_constructor_args=(item, context),
+        compute=ActorPoolStrategy(size=item.config.pool_size),
+        batch_format="pyarrow",
+        batch_size=item.config.batch_size,
+        # with fractions, fourteen pools and the tasks between them starve each other on two cores
+        num_cpus=0,
+        num_gpus=item.backend.num_gpus if item.backend else 0,
+    )
+
+
+class PoolWorker:
+    """One worker of a pool: the actor with its model, loaded once."""
+
+    def __init__(self, item: PlannedActor, context: RunContext) -> None:
+        self.guard = Guard(item.build(), context)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        return _call(self.guard, table)
+
+
+def fan_out(table: pa.Table) -> pa.Table:
+    """One row a source becomes one row a planned sample."""
+    return _table([sample for row in _rows(table) for sample in row.fan_out()])
+
+
+def _guard(item: PlannedActor, context: RunContext) -> Guard:
+    key = (context.root, context.run, item.name)
+    if key not in _GUARDS:
+        _GUARDS[key] = Guard(item.build(), context)
+    return _GUARDS[key]
+
+
+def _call(guard: Callable[[Sequence[Row]], list[Row]], table: pa.Table) -> pa.Table:
+    return _table(guard(_rows(table)))
+
+
+def _rows(table: pa.Table) -> list[Row]:
+    return [Row.from_json(text) for text in table["row"].to_pylist()]
+
+
+def _table(rows: Sequence[Row]) -> pa.Table:
+    schema = pa.schema([("key", pa.string()), ("row", pa.string())])
+    return pa.table([[row.key for row in rows], [row.to_json() for row in rows]], schema=schema)
