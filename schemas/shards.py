@@ -1,0 +1,197 @@
+"""Tar parts of the release: where they are cut, their exact bytes, and the index of what is in them.
+
+What a reader gets wrong: a part is a function of its ordered members alone. Its header bytes know no time, no
+owner and no host, so every part can be made again from the artifacts and must come out with the same digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+BLOCK = 512
+END_OF_ARCHIVE = 2 * BLOCK
+RECORD = 20 * BLOCK
+"""A tar file is padded to whole records, as `tar` itself writes it."""
+MAX_NAME_BYTES = 100
+MAX_MEMBER_BYTES = 8**11 - 1
+"""Limits of a plain USTAR header: longer names and larger members need extensions that not all readers know."""
+_CHUNK = 1 << 20
+
+PLAN = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("sample_id", pa.string()),
+        ("name", pa.string()),
+        ("path", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("sha256", pa.string()),
+    ],
+    metadata={"schema_version": str(SCHEMA_VERSION), "table": "shard plan"},
+)
+"""One row a member, in the order of the parts and of the members in them. `shard` is the part's path in the
+release, `name` the member's in the tar, `path` the artifact's key in the store."""
+
+INDEX = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("sha256", pa.string()),
+        (
+            "members",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("name", pa.string()),
+                        ("offset", pa.int64()),
+                        ("size_bytes", pa.int64()),
+                        ("sha256", pa.string()),
+                    ]
+                )
+            ),
+        ),
+    ],
+    metadata={"schema_version": str(SCHEMA_VERSION), "table": "shards"},
+)
+"""`shards.parquet`: one row a part; `offset` is that of the member's first byte of data in the tar."""
+
+
+class ShardError(Exception):
+    """A part cannot be made; the message names the member and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class WrittenShard:
+    size_bytes: int
+    sha256: str
+
+
+def padded(size_bytes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """What members of these sizes take in a tar: header and data in whole blocks."""
+    return np.asarray(BLOCK + -(-size_bytes // BLOCK) * BLOCK, dtype=np.int64)
+
+
+def tar_size(size_bytes: npt.NDArray[np.int64]) -> int:
+    """Size in bytes of the tar file that holds members of these sizes."""
+    return -(-(int(padded(size_bytes).sum()) + END_OF_ARCHIVE) // RECORD) * RECORD
+
+
+def data_offsets(size_bytes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Offset of each member's data in the tar file."""
+    ends = np.cumsum(padded(size_bytes))
+    return np.concatenate([[0], ends[:-1]])[: len(ends)] + BLOCK
+
+
+def cut(size_bytes: npt.NDArray[np.int64], shard_bytes: int) -> list[int]:
+    """Where parts begin when members of these sizes, in order, fill one part after the other.
+
+    A tar file is at most `shard_bytes` long unless a single member is longer. Returns indices, the first is 0;
+    empty for no members.
+    """
+    ends = np.concatenate([[0], np.cumsum(padded(size_bytes))])
+    payload = shard_bytes // RECORD * RECORD - END_OF_ARCHIVE
+    starts = []
+    start = 0
+    while start < len(size_bytes):
+        starts.append(start)
+        fits = int(np.searchsorted(ends, ends[start] + payload, side="right")) - 1
+        start = max(fits, start + 1)
+    return starts
+
+
+REPACK_ABOVE = 1.5
+"""Parts kept from the plan before may be this many times as many as a fresh cut gives, plus one."""
+
+
+def cut_as_before(
+    ids: Sequence[str], size_bytes: npt.NDArray[np.int64], shard_bytes: int, boundaries: Sequence[str]
+) -> list[int]:
+    """`cut`, but a part that begins at a boundary of the plan before still does.
+
+    `ids` are sorted; `boundaries` are the first ids of the parts there were, sorted. So a removed sample changes
+    its own part, and an added one its own part and at most one more. When small parts pile up, everything is cut
+    afresh.
+    """
+    fresh = cut(size_bytes, shard_bytes)
+    if not boundaries or not len(ids):
+        return fresh
+    names = np.asarray(ids)
+    edges = sorted({0, *np.searchsorted(names, np.asarray(boundaries[1:])).tolist(), len(names)})
+    starts = [
+        first + start
+        for first, last in zip(edges, edges[1:], strict=False)
+        for start in cut(size_bytes[first:last], shard_bytes)
+    ]
+    return starts if len(starts) <= REPACK_ABOVE * len(fresh) + 1 else fresh
+
+
+def content_digest(members: Iterable[Member]) -> str:
+    """Digest of a part's ordered names, sizes and digests: equal digests, equal tar bytes."""
+    digest = hashlib.sha256()
+    for member in members:
+        digest.update(f"{member.name}\0{member.size_bytes}\0{member.sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def header(name: str, size_bytes: int) -> bytes:
+    """The USTAR header of one member. Raises ShardError for what USTAR cannot name."""
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise ShardError(f"{name}: longer than {MAX_NAME_BYTES} bytes, which plain tar cannot name")
+    if size_bytes > MAX_MEMBER_BYTES:
+        raise ShardError(f"{name}: {size_bytes} bytes, plain tar holds members up to {MAX_MEMBER_BYTES}")
+    info = tarfile.TarInfo(name)
+    info.size = size_bytes
+    info.mode = 0o644
+    return info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+def write_tar(
+    out: BinaryIO, members: Sequence[Member], open_member: Callable[[int], BinaryIO]
+) -> WrittenShard:
+    """Write one part; `open_member` gives the data of the member with this index.
+
+    Raises:
+        ShardError: an artifact is not what the plan says (size or digest).
+    """
+    shard = hashlib.sha256()
+    written = 0
+
+    def put(data: bytes) -> None:
+        nonlocal written
+        out.write(data)
+        shard.update(data)
+        written += len(data)
+
+    for index, member in enumerate(members):
+        put(header(member.name, member.size_bytes))
+        digest = hashlib.sha256()
+        size = 0
+        with open_member(index) as source:
+            while chunk := source.read(_CHUNK):
+                size += len(chunk)
+                digest.update(chunk)
+                put(chunk)
+        if size != member.size_bytes or digest.hexdigest() != member.sha256:
+            raise ShardError(
+                f"{member.name}: the artifact has {size} bytes with SHA-256 {digest.hexdigest()}; its journal row "
+                f"says {member.size_bytes} bytes with {member.sha256}: it was changed after it was written"
+            )
+        put(b"\0" * (-size % BLOCK))
+    put(b"\0" * END_OF_ARCHIVE)
+    put(b"\0" * (-written % RECORD))
+    return WrittenShard(written, shard.hexdigest())
