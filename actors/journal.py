@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from actors.store import Store
@@ -43,26 +44,38 @@ class ActorJournal:
         stored = self.store.put_bytes_if_absent(key, parquet_bytes(table))
         return rows if stored.won else self.read([key]).to_pylist()
 
-    def read(self, keys: Iterable[str]) -> pa.Table:
-        """All rows of these parts, with this version's columns (a column an older part lacks is null)."""
+    def read(
+        self,
+        keys: Iterable[str],
+        *,
+        columns: Collection[str] | None = None,
+        only: pa.Array | None = None,
+    ) -> pa.Table:
+        """All rows of these parts, with this version's columns (a column an older part lacks is null).
+
+        Args:
+            columns: read only these columns, in the schema's order; reasons and boxes are most of the bytes.
+            only: read only the rows of these keys, so that one theme's boxes fit into memory.
+        """
+        schema = self.schema
+        if columns is not None:
+            schema = pa.schema([field for field in schema if field.name in columns], schema.metadata)
         tables = []
         for key in keys:
-            table = pq.read_table(self.store.local_path(key), partitioning=None)
-            check_version(table.schema.metadata, key)
-            tables.append(self._with_columns(table))
-        return pa.concat_tables(tables) if tables else self.schema.empty_table()
+            with pq.ParquetFile(self.store.local_path(key)) as file:
+                check_version(file.schema_arrow.metadata, key)
+                there = [name for name in schema.names if name in file.schema_arrow.names]
+                if only is None:
+                    tables.append(_with_columns(file.read(columns=there), schema))
+                    continue
+                for batch in file.iter_batches(batch_size=4096, columns=there):
+                    wanted = batch.filter(pc.is_in(batch["key"], value_set=only))
+                    if wanted.num_rows:
+                        tables.append(_with_columns(pa.Table.from_batches([wanted]), schema))
+        return pa.concat_tables(tables) if tables else schema.empty_table()
 
     def parts(self) -> list[str]:
         return list(self.store.keys(self.folder))
-
-    def _with_columns(self, table: pa.Table) -> pa.Table:
-        columns = [
-            table[field.name].cast(field.type)
-            if field.name in table.column_names
-            else pa.nulls(table.num_rows, field.type)
-            for field in self.schema
-        ]
-        return pa.table(columns, schema=self.schema)
 
 
 class AttemptNotes:
@@ -92,3 +105,13 @@ def parquet_bytes(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
+
+
+def _with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from actors.pipeline import STEPS, PlannedActor, resolve, thresholds
 from actors.store import Store
 from schemas.config import ConfigError, RunConfig, validated
 from schemas.gates import Step, verdicts
-from schemas.journal import settle
+from schemas.journal import SETTLING, part_schema, settle
 
 SAMPLES = pa.schema(
     [
@@ -252,21 +252,42 @@ class RootState:
         return verdicts(self.samples, self.settled, STEPS, thresholds(resolve(config)))
 
 
-def read_root(store: Store) -> RootState | None:
-    """The state of a root; None if no run ever opened it."""
+def read_root(store: Store, *, without: Collection[str] = ()) -> RootState | None:
+    """The state of a root; None if no run ever opened it. `without`: value columns that are not read."""
     record = newest_run(store)
     if record is None:
         return None
-    return RootState(store, record, read_samples(store), read_settled(store, record))
+    return RootState(store, record, read_samples(store), read_settled(store, record, without=without))
 
 
-def read_settled(store: Store, record: RunRecord) -> dict[str, pa.Table]:
-    tables = {}
-    for step in STEPS:
-        journal = ActorJournal(store, step)
-        keys = [f"{journal.folder}/{name}" for name in counting_parts(store, step, record)]
-        tables[step.name] = settle(_without_copies(journal.read(keys)), record.generations.get(step.name, 0))
-    return tables
+def read_settled(store: Store, record: RunRecord, *, without: Collection[str] = ()) -> dict[str, pa.Table]:
+    return {
+        step.name: read_actor(
+            store, record, step, columns=[name for name in part_schema(step).names if name not in without]
+        )
+        for step in STEPS
+    }
+
+
+def read_actor(
+    store: Store,
+    record: RunRecord,
+    step: Step,
+    *,
+    columns: Collection[str] | None = None,
+    only: pa.Array | None = None,
+) -> pa.Table:
+    """One row a key of one actor (`schemas.journal.settle`).
+
+    Args:
+        columns: value columns to read; those that say which row counts are always read.
+        only: keys to read.
+    """
+    journal = ActorJournal(store, step)
+    keys = [f"{journal.folder}/{name}" for name in counting_parts(store, step, record)]
+    wanted = None if columns is None else {*columns, *SETTLING}
+    rows = journal.read(keys, columns=wanted, only=only)
+    return settle(_without_copies(rows), record.generations.get(step.name, 0))
 
 
 def read_samples(store: Store) -> pa.Table:

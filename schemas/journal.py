@@ -33,6 +33,8 @@ _COMMON = (
     ("node", pa.string()),
     ("artifacts", pa.list_(ARTIFACT)),
 )
+SETTLING = ("key", "run", "attempt", "part", "generation", "outcome")
+"""The columns that `settle` needs."""
 
 
 class NewerSchemaError(Exception):
