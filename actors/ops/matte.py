@@ -104,12 +104,14 @@ def _cut_part(frame: Frame, mask: Mask, scale: float) -> tuple[Floats, Frame]:
     length = (axis * axis).sum(axis=1)
     along = ((pixels - old) * axis).sum(axis=1) / (length + 1.0)
     off = ((pixels - old - np.clip(along, 0.0, 1.0)[:, None] * axis) ** 2).sum(axis=1)
-    noise = 20.0 + own_spread + old_spread
+    spreads = own_spread + old_spread
+    noise = np.where(edge > 0, 20.0 + spreads, 8.0 + 0.35 * spreads)  # outside only what is surely its own
     trust = length / (length + (_SEPARABLE + 0.5 * old_spread) ** 2) * np.exp(-off / (2.0 * noise**2))
     by_mask = np.clip((edge + 0.5) / 3.0, 0.0, 1.0)  # the segmenter's own edge lies about a pixel too far out
     floor = np.clip((edge - 0.4 * REACH_IN) / (0.5 * REACH_IN), 0.0, 1.0)
     ceiling = np.clip((edge + REACH_OUT) / (0.5 * REACH_OUT), 0.0, 1.0)
-    by_colour = np.clip((along - 0.08) / 0.84, floor, ceiling)
+    least = np.where(edge > 0, 0.08, 0.25)
+    by_colour = np.clip((along - least) / (0.92 - least), floor, ceiling)
 
     alpha = mask.astype(np.float32)
     alpha[where] = by_mask + trust * (by_colour - by_mask)
