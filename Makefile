@@ -23,7 +23,7 @@ help:
 	@echo 'make clean                remove the virtual environment, caches and the demo'
 
 demo: $(VENV)/light.stamp
-	$(PY) -m ray_jobs demo $(if $(SOURCES),--sources "$(SOURCES)") $(if $(ROOT),--output "$(ROOT)")
+	$(PY) -m ray_jobs demo $(if $(SOURCES),--sources "$(SOURCES)") $(if $(ROOT),--root "$(ROOT)")
 
 test: lint
 	$(PY) -m pytest --durations=15
