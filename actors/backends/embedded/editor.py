@@ -8,6 +8,7 @@ pixels are the source's, relit by one affine map a channel.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -15,13 +16,13 @@ import numpy as np
 
 from actors.backends.embedded import scenes
 from actors.backends.embedded.detector import Detector
-from actors.backends.embedded.remover import NotReproducibleError, inpaint, object_mask, rerender
 from actors.backends.embedded.segmenter import Segmenter
 from actors.backends.embedded.support import support_region
-from actors.ops.boxes import box_of_mask, grow_box, union_box
+from actors.ops.boxes import box_of_mask, grow_box, to_absolute, union_box
+from actors.ops.inpaint import inpaint, widened
 from actors.ops.matte import MatteStream
 from actors.ops.relight import composite, ground_shadow, relight_toward
-from actors.roles import Box, EraseRequest, Frame, Mask, SampleError
+from actors.roles import Box, EraseRequest, Frame, GroundedObject, Mask, SampleError
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,22 @@ _MIN_SCORE = 0.4  # of a person; the detector's guesses on the real clips start 
 _MIN_SIDE_KICK = 0.2  # of the largest person's area: smaller ones belong to the background
 _MIN_SHARE = 0.005  # of the frame: less than this is no subject
 _MAX_GROWTH = 0.35  # a held thing may add this share to the subject, more is furniture
+
+TOLERANCE = 4
+"""8-bit levels that a re-rendered pixel may differ from the picture's (a lossless store gives 0)."""
+MAX_STRAY_SHARE = 0.002
+"""Of the frame: differing pixels that touch no object (dust) under which a re-rendering still counts as
+equal.
+"""
+MAX_KEPT_SHARE = 0.30
+"""Of the frame: differing pixels outside the mask that hang together with it (a bench that was kept
+unnamed).
+"""
+_MARGIN = 26  # pixels at 720 rows around the objects: the matte's band, light wrap and the segmenter's error
+
+
+class NotReproducibleError(Exception):
+    """The scene drawn from instruction and seed is not the one in the picture; says how much differs."""
 
 
 def render_scene(prompt: str, seed: int, width: int, height: int) -> Frame:
@@ -59,6 +76,43 @@ def find_subject(image: Frame, detector: Detector, segmenter: Segmenter) -> Mask
             f"{_MIN_SHARE:.1%} is needed"
         )
     return subject
+
+
+def object_mask(image: Frame, objects: Sequence[GroundedObject], segmenter: Segmenter) -> Mask:
+    """What the boxes of `objects` show in `image`, and what it rests on, as (H, W).
+
+    Raises SampleError where no object has a box or nothing is found in the boxes.
+    """
+    height, width = image.shape[:2]
+    boxes = [to_absolute(item.bbox_2d, width, height) for item in objects if item.bbox_2d]
+    if not boxes:
+        raise SampleError(f"none of the {len(objects)} objects to remove has a box; at least one is needed")
+    found = segmenter.foreground(image, boxes) > 0.4
+    if not found.any():
+        raise SampleError(f"nothing was found in the {len(boxes)} boxes of what should be removed")
+    return np.asarray(found | support_region(image, found), dtype=np.bool_)
+
+
+def rerender(request: EraseRequest, mask: Mask, rendered: Frame) -> Frame:
+    """`rendered`, the empty scene, once it is shown to equal `request.image` around the objects under `mask`.
+
+    Differences may lie within `_MARGIN` of the mask or hang together with it (what the editor kept without a
+    name); anything else above `MAX_STRAY_SHARE` raises NotReproducibleError.
+    """
+    if rendered.shape != request.image.shape:
+        raise NotReproducibleError(f"the scene is {rendered.shape}, the picture {request.image.shape}")
+    differs = cv2.absdiff(rendered, request.image).max(axis=2) > TOLERANCE
+    near = widened(mask, pixels=_MARGIN)
+    _, parts = cv2.connectedComponents((differs | near).astype(np.uint8))
+    kept = np.isin(parts, np.unique(parts[mask])) & (parts > 0)
+    stray = float((differs & ~kept).mean())
+    unnamed = float((differs & kept & ~near).mean())
+    if stray > MAX_STRAY_SHARE or unnamed > MAX_KEPT_SHARE:
+        raise NotReproducibleError(
+            f"{stray + unnamed:.1%} of the picture differ from the scene outside the objects; "
+            f"at most {MAX_STRAY_SHARE:.1%} (or {MAX_KEPT_SHARE:.0%} joined to them) may"
+        )
+    return rendered.copy()
 
 
 class SceneEditor:
@@ -103,16 +157,6 @@ class SceneEditor:
             result = inpaint(request.image, mask, seed=request.seed)
             self.last_remover = "inpaint"
         return result
-
-
-class InpaintEditor(SceneEditor):
-    """As `SceneEditor`, but always erases by inpainting: for pictures that another editor made."""
-
-    def erase(self, request: EraseRequest) -> Frame:
-        """The picture with the objects, and what they rest on, filled from their surroundings."""
-        mask = object_mask(request.image, request.objects, self._segmenter)
-        self.last_remover = "inpaint"
-        return inpaint(request.image, mask, seed=request.seed)
 
 
 def _held_box(whole: Mask, subject: Mask) -> Box | None:

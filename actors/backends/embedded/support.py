@@ -39,7 +39,7 @@ def support_region(image: Frame, subject: Mask) -> Mask:
         return nothing
     rows = _SIZE[1]
     lowest = rows - 1 - np.argmax(body[::-1, columns] > 0, axis=0)
-    # The line of contact is where most columns end; single ones end lower (a phone on the desk, a dangling foot).
+    # Most columns end at the line of contact; single ones end lower (a phone on the desk, a foot).
     band = round(_CONTACT * rows)
     ends = np.convolve(np.bincount(lowest, minlength=rows), np.ones(band + 1, dtype=np.int64))[:rows]
     bottom = int(rows - 1 - np.argmax(ends[::-1]))
