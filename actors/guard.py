@@ -27,7 +27,7 @@ import numpy as np
 
 from actors.base import Actor, Added, Sample
 from actors.journal import ActorJournal, AttemptNotes
-from actors.ops.video import write_png
+from actors.ops.video import png_bytes
 from actors.roles import SampleError
 from actors.store import StoreError, open_store
 from schemas.columns import MEDIA
@@ -102,7 +102,8 @@ class Guard:
         keys = [row.key for row in rows]
         part = self.journal.part_key(self.context.run, keys)
         if self.store.exists(part):
-            return self.journal.read([part]).to_pylist()
+            there: list[dict[str, Any]] = self.journal.read([part]).to_pylist()
+            return there
         deaths = self.notes.begin(keys)
         if deaths and len(rows) > 1:  # one of them may be poison: find out which
             results = [result for row in rows for result in self._settle([row])]
@@ -201,6 +202,7 @@ class Guard:
             "seed": self._seed(row),
             "elapsed_s": elapsed_s,
             "cpu_s": cpu_s,
+            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "finished_at": datetime.now(UTC),
             "node": platform.node(),
             "artifacts": [],
@@ -234,7 +236,7 @@ class Guard:
         if isinstance(content, Path):
             stored = self.store.put_file_if_absent(key, content)
         else:
-            data = write_png(content) if isinstance(content, np.ndarray) else content
+            data = png_bytes(content) if isinstance(content, np.ndarray) else content
             stored = self.store.put_bytes_if_absent(key, data)
         return _artifact(column, stored.key, stored.size_bytes, stored.sha256)
 

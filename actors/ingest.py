@@ -43,13 +43,13 @@ class Ingest(Actor[IngestConfig]):
         path = Path(sample.text("source_uri").removeprefix("file://"))
         if not path.is_file():
             raise SampleError(f"no file at {path}")
-        limits = DecodeLimits(max_duration_s=self.config.max_duration_s, timeout_s=self.config.timeout_s)
+        limits = DecodeLimits(max_duration_s=self.config.max_duration_s, wall_s=self.config.timeout_s)
         clip = normalise(path, sample.scratch, limits=limits, min_frames=self.config.min_frames)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         added: dict[str, Any] = {
             "source_video": clip.path,
-            "source_frame0": clip.frame0_path,
+            "source_frame0": clip.frame0_png_path,
             "num_frames": clip.num_frames,
             "source_sha256": digest,
             "source_size_bytes": path.stat().st_size,

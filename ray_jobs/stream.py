@@ -91,7 +91,7 @@ def _as_function(data: ray.data.Dataset, item: PlannedActor, context: RunContext
     """The actor as a function over an instance that each worker process keeps; Ray Data fuses neighbours."""
 
     def call(table: pa.Table) -> pa.Table:
-        return _call(_guard(item, context), table)
+        return _call(_guard(item, context), table) if table.num_rows else table
 
     call.__name__ = call.__qualname__ = item.name
     return data.map_batches(call, batch_format="pyarrow", batch_size=item.config.batch_size, num_cpus=1)
@@ -119,7 +119,7 @@ class PoolWorker:
         self.guard = Guard(item.build(), context)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return _call(self.guard, table)
+        return _call(self.guard, table) if table.num_rows else table
 
 
 def fan_out(table: pa.Table) -> pa.Table:

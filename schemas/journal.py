@@ -29,6 +29,7 @@ _COMMON = (
     ("error", pa.string()),
     ("elapsed_s", pa.float64()),
     ("cpu_s", pa.float64()),
+    ("peak_rss_bytes", pa.int64()),
     ("finished_at", pa.timestamp("us", tz="UTC")),
     ("node", pa.string()),
     ("artifacts", pa.list_(ARTIFACT)),

@@ -1,0 +1,72 @@
+"""Config files and `--set`: what is unknown is refused before anything starts, with the nearest key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actors.pipeline import PIPELINE, resolve, thresholds
+from ray_jobs.settings import apply, load_config
+from schemas.config import ConfigError
+from schemas.gates import GATES
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_config_resolves_and_has_every_gate(path: Path) -> None:
+    planned = resolve(load_config(path))
+    assert [item.actor for item in planned] == list(PIPELINE)
+    assert set(thresholds(planned)) == {gate.name for gate in GATES}
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("EditedFrameScorer.min_edited_frame_overall=7", "did you mean 'min_edited_frame0_overall'"),
+        ("EditedFrameScorr.backend=embedded", "did you mean 'EditedFrameScorer'"),
+        ("sed=3", "did you mean 'seed'"),
+        ("release.shard_byts=3", "did you mean 'shard_bytes'"),
+        ("FirstFrameEditor.backend=embeded", "did you mean 'embedded'"),
+        ("Ingest.batch_size=0", "greater than or equal to 1"),
+        ("seed", "write --set key=value"),
+        ("seed.deep=1", "has no keys below it"),
+        ("themes=[season, seeson]", "did you mean 'season'"),
+    ],
+)
+def test_an_unknown_or_unusable_key_names_what_would_be_right(item: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
+        apply({"seed": 1}, [item])
+
+
+def test_set_reaches_actor_and_run_keys() -> None:
+    config = apply({}, ["EditedFrameScorer.min_edited_frame0_overall=7.5", "release.previews=3", "seed=9"])
+    assert thresholds(resolve(config))["min_edited_frame0_overall"] == 7.5
+    assert (config.release.previews, config.seed) == (3, 9)
+
+
+def test_a_threshold_set_to_null_switches_its_gate_off() -> None:
+    config = apply({}, ["BackgroundAnimator.min_background_dynamics=null"])
+    assert thresholds(resolve(config))["min_background_dynamics"] is None
+
+
+def test_thresholds_and_batch_sizes_do_not_change_a_fingerprint_and_knobs_do() -> None:
+    def fingerprints(*sets: str) -> dict[str, str]:
+        return {item.name: item.fingerprint for item in resolve(apply({}, sets))}
+
+    plain = fingerprints()
+    assert (
+        fingerprints("EditedFrameScorer.min_edited_frame0_overall=1", "EditedFrameScorer.batch_size=8")
+        == plain
+    )
+    changed = fingerprints("GuidanceComposer.canny_low=50")
+    assert {name for name in plain if plain[name] != changed[name]} == {"GuidanceComposer"}
+    reseeded = fingerprints("seed=7")
+    assert plain["FirstFrameEditor"] != reseeded["FirstFrameEditor"]
+    assert plain["CameraMotionFilter"] == reseeded["CameraMotionFilter"]
+
+
+def test_a_missing_config_file_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")
