@@ -24,7 +24,7 @@ REACH_OUT = 8.0
 _SPILL = 5.0  # pixels deeper than REACH_IN ... colours are cleaned, alpha is not
 _NEAR, _FAR = 6, 20  # radii, at half size, of the two blurs that carry colours into the band
 _SEPARABLE = 22.0  # 8-bit levels between the two sides at which colour and mask weigh the same
-_STILL = 5.0  # 8-bit levels of change below which alpha leans on the frame before
+_STILL = 6.0  # 8-bit levels of change below which alpha leans on the frame before
 _HOLD = 0.6  # weight of the frame before where nothing moved
 
 
@@ -53,7 +53,7 @@ class MatteStream:
     """
 
     def __init__(self) -> None:
-        self._gray: npt.NDArray[np.uint8] | None = None
+        self._frame: Frame | None = None
         self._alpha: Floats | None = None
 
     def cut(self, frame: Frame, mask: Mask) -> Cutout:
@@ -71,18 +71,17 @@ class MatteStream:
                 max(int(xs[0]) - margin, 0) : min(int(xs[-1]) + 1 + margin, width),
             ]
             alpha[part], foreground[part] = _cut_part(frame[part], mask[part], scale)
-        gray = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        alpha = self._steady(gray, alpha)
+        alpha = self._steady(frame, alpha)
         return Cutout(np.rint(alpha * 255.0).astype(np.uint8), foreground)
 
-    def _steady(self, gray: npt.NDArray[np.uint8], alpha: Floats) -> Floats:
+    def _steady(self, frame: Frame, alpha: Floats) -> Floats:
         """Blends in the alpha of the frame before where the picture did not change between the two."""
-        if self._gray is not None and self._alpha is not None:
-            change = cv2.blur(cv2.absdiff(gray, self._gray), (5, 5))
+        if self._frame is not None and self._alpha is not None:
             ys, xs = np.nonzero(alpha != self._alpha)
-            weight = _HOLD * np.exp(-((change[ys, xs].astype(np.float32) / _STILL) ** 2))
+            change = cv2.blur(cv2.absdiff(frame, self._frame), (5, 5))[ys, xs].max(axis=1)
+            weight = _HOLD * np.exp(-((change.astype(np.float32) / _STILL) ** 2))
             alpha[ys, xs] += weight * (self._alpha[ys, xs] - alpha[ys, xs])
-        self._gray, self._alpha = gray, alpha
+        self._frame, self._alpha = frame, alpha
         return alpha
 
 
