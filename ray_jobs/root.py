@@ -90,6 +90,12 @@ def newest_run(store: Store) -> RunRecord | None:
     return RunRecord.from_json(store.get_bytes(names[-1])) if names else None
 
 
+def all_records(store: Store) -> list[RunRecord]:
+    """The records of all runs, oldest first."""
+    names = [key for key in store.keys("journal/runs") if not key.endswith(".ended.json")]
+    return [RunRecord.from_json(store.get_bytes(key)) for key in names]
+
+
 def open_run(
     store: Store,
     job: str,

@@ -1,8 +1,8 @@
 """The manifest: one row for every planned source and theme, with what became of it and why.
 
-What a reader gets wrong: the manifest is derived, never edited. It is journal + thresholds, read once; a looser
-threshold gives another manifest from the same journal. What is long and in the JSONL files anyway (score records,
-boxes) is not repeated here.
+What a reader gets wrong: the manifest is derived, never edited. It is journal + thresholds, read once; a
+looser threshold gives another manifest from the same journal. What is long and in the JSONL files anyway (score
+records, boxes) is not repeated here.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def manifest_schema(steps: Sequence[Step]) -> pa.Schema:
         ),
         *((step.name, MADE_BY) for step in steps),
     ]
-    return pa.schema(
-        fields, metadata={"schema_version": str(SCHEMA_VERSION), "table": "manifest"}
-    )
+    return pa.schema(fields, metadata={"schema_version": str(SCHEMA_VERSION), "table": "manifest"})
 
 
 def artifact_table(settled: pa.Table, column: str) -> pa.Table:
@@ -205,9 +203,7 @@ class Funnel(NamedTuple):
 def funnels(planned: pa.Table, verdicts: pa.Table, themes: Sequence[str]) -> list[Funnel]:
     """One funnel a theme that has planned samples."""
     counts: dict[tuple[str, str, str | None], int] = {}
-    table = pa.table(
-        {"theme": planned["edit_type"], "status": verdicts["status"], "gate": verdicts["gate"]}
-    )
+    table = pa.table({"theme": planned["edit_type"], "status": verdicts["status"], "gate": verdicts["gate"]})
     for row in table.group_by(["theme", "status", "gate"]).aggregate([([], "count_all")]).to_pylist():
         counts[row["theme"], row["status"], row["gate"]] = row["count_all"]
     result = []

@@ -1,7 +1,7 @@
 """Layout of the published data set: names of its files, and the exact text of its CSV and JSONL files.
 
-What a reader gets wrong: CSV, metadata and tars hold accepted samples only, but the five JSONL files hold every
-sample that was measured at that point, rejected ones too. And the theme `openve3m` is called
+What a reader gets wrong: CSV, metadata and tars hold accepted samples only, but the five JSONL files hold
+every sample that was measured at that point, rejected ones too. And the theme `openve3m` is called
 `openve3m_background_change` in its metadata, and nowhere else.
 """
 
@@ -37,8 +37,8 @@ Record = dict[str, Any]
 class JsonlFile:
     """One of the five JSONL files of a theme.
 
-    `actor`: a sample is in the file when this actor measured it. `columns`: what is read from the journal beside
-    the id, from whichever actor adds it. `gate`: the gate that reads the measurement, if one does.
+    `actor`: a sample is in the file when this actor measured it. `columns`: what is read from the journal
+    beside the id, from whichever actor adds it. `gate`: the gate that reads the measurement, if one does.
     """
 
     name: str
@@ -219,7 +219,7 @@ def _csv_rows(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def metadata_record(row: Mapping[str, Any]) -> Record:
-    """One line of the metadata JSONL; `row` has sample_id, prompt, edit_type, chosen_keyword, original_scene."""
+    """One line of the metadata JSONL, of sample_id, prompt, edit_type, chosen_keyword and original_scene."""
     metadata: Record = {"edit_type": row["edit_type"]}
     if row["edit_type"] == "openve3m":
         metadata["edit_type"] = OPENVE_EDIT_TYPE
@@ -230,7 +230,7 @@ def metadata_record(row: Mapping[str, Any]) -> Record:
 
 
 def json_line(record: Record) -> str:
-    """One line of a JSONL file, UTF-8 text; what UTF-8 cannot hold (lone surrogates of a judge) is escaped."""
+    """One line of a JSONL file; what UTF-8 cannot hold (lone surrogates in a judge's words) is escaped."""
     text = json.dumps(record, ensure_ascii=False)
     try:
         text.encode()

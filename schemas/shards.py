@@ -10,6 +10,7 @@ import hashlib
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import BinaryIO
 
 import numpy as np
@@ -23,7 +24,7 @@ RECORD = 20 * BLOCK
 """A tar file is padded to whole records, as `tar` itself writes it."""
 MAX_NAME_BYTES = 100
 MAX_MEMBER_BYTES = 8**11 - 1
-"""Limits of a plain USTAR header: longer names and larger members need extensions that not all readers know."""
+"""Limits of a plain USTAR header: more needs extensions that not all readers know."""
 _CHUNK = 1 << 20
 
 PLAN = pa.schema(
@@ -100,8 +101,8 @@ def data_offsets(size_bytes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def cut(size_bytes: npt.NDArray[np.int64], shard_bytes: int) -> list[int]:
     """Where parts begin when members of these sizes, in order, fill one part after the other.
 
-    A tar file is at most `shard_bytes` long unless a single member is longer. Returns indices, the first is 0;
-    empty for no members.
+    A tar file is at most `shard_bytes` long unless a single member is longer. Returns indices, the first is
+    0; empty for no members.
     """
     ends = np.concatenate([[0], np.cumsum(padded(size_bytes))])
     payload = shard_bytes // RECORD * RECORD - END_OF_ARCHIVE
@@ -123,9 +124,9 @@ def cut_as_before(
 ) -> list[int]:
     """`cut`, but a part that begins at a boundary of the plan before still does.
 
-    `ids` are sorted; `boundaries` are the first ids of the parts there were, sorted. So a removed sample changes
-    its own part, and an added one its own part and at most one more. When small parts pile up, everything is cut
-    afresh.
+    `ids` are sorted; `boundaries` are the first ids of the parts there were, sorted. So a removed sample
+    changes its own part, and an added one its own part and at most one more. When small parts pile up,
+    everything is cut afresh.
     """
     fresh = cut(size_bytes, shard_bytes)
     if not boundaries or not len(ids):
@@ -133,11 +134,25 @@ def cut_as_before(
     names = np.asarray(ids)
     edges = sorted({0, *np.searchsorted(names, np.asarray(boundaries[1:])).tolist(), len(names)})
     starts = [
-        first + start
-        for first, last in zip(edges, edges[1:], strict=False)
-        for start in cut(size_bytes[first:last], shard_bytes)
+        first + start for first, last in pairwise(edges) for start in cut(size_bytes[first:last], shard_bytes)
     ]
     return starts if len(starts) <= REPACK_ABOVE * len(fresh) + 1 else fresh
+
+
+def index_table(shard: str, written: WrittenShard, members: Sequence[Member]) -> pa.Table:
+    """The row of `shards.parquet` for one part."""
+    offsets = data_offsets(np.array([member.size_bytes for member in members], dtype=np.int64)).tolist()
+    listed = [
+        {"name": member.name, "offset": offset, "size_bytes": member.size_bytes, "sha256": member.sha256}
+        for member, offset in zip(members, offsets, strict=True)
+    ]
+    row = {
+        "shard": shard,
+        "size_bytes": written.size_bytes,
+        "sha256": written.sha256,
+        "members": listed,
+    }
+    return pa.Table.from_pylist([row], schema=INDEX)
 
 
 def content_digest(members: Iterable[Member]) -> str:
@@ -188,8 +203,8 @@ def write_tar(
                 put(chunk)
         if size != member.size_bytes or digest.hexdigest() != member.sha256:
             raise ShardError(
-                f"{member.name}: the artifact has {size} bytes with SHA-256 {digest.hexdigest()}; its journal row "
-                f"says {member.size_bytes} bytes with {member.sha256}: it was changed after it was written"
+                f"{member.name}: the artifact has {size} bytes with SHA-256 {digest.hexdigest()}; its journal "
+                f"row says {member.size_bytes} bytes with {member.sha256}: it was changed after it was written"
             )
         put(b"\0" * (-size % BLOCK))
     put(b"\0" * END_OF_ARCHIVE)
