@@ -130,11 +130,12 @@ class LocalStore:
         return self._path(key).is_file()
 
     def keys(self, prefix: str) -> Iterator[str]:
-        folder = self._path(prefix)
-        for parent, folders, files in os.walk(folder):
-            folders.sort()
-            for name in sorted(files):
-                yield (Path(parent) / name).relative_to(self.root).as_posix()
+        keys = [
+            (Path(parent) / name).relative_to(self.root).as_posix()
+            for parent, _, files in os.walk(self._path(prefix))
+            for name in files
+        ]
+        yield from sorted(keys)
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)

@@ -1,0 +1,160 @@
+"""Runs of a root: one holder at a time, recipes that do not change unnoticed, parts that count,
+compaction.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.journal import ActorJournal
+from actors.pipeline import STEPS, resolve
+from actors.store import Store, open_root
+from ray_jobs.plan import work_left
+from ray_jobs.root import (
+    RootBusyError,
+    RootState,
+    compact,
+    counting_parts,
+    end_run,
+    newest_run,
+    open_run,
+    read_root,
+    write_samples,
+)
+from ray_jobs.settings import apply
+from ray_jobs.sources import SourceEntry, plan_samples
+from schemas.config import ConfigError, RunConfig
+
+CONFIG = apply({"themes": ["location"]}, ())
+INGEST, FLOW = STEPS[0], STEPS[1]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_root(str(tmp_path / "root"), create=True)
+
+
+def journal_row(key: str, run: int, **values: Any) -> dict[str, Any]:
+    return {"key": key, "run": run, "attempt": 0, "generation": 0, "outcome": "ok", "artifacts": [], **values}
+
+
+def write(store: Store, run: int, *keys: str, **values: Any) -> str:
+    journal = ActorJournal(store, INGEST)
+    part = journal.part_key(run, keys)
+    journal.write(part, [journal_row(key, run, **values) for key in keys])
+    return part.rsplit("/", 1)[1]
+
+
+def state_of(store: Store) -> RootState:
+    state = read_root(store)
+    assert state is not None
+    return state
+
+
+def test_runs_are_numbered_and_a_run_that_ended_makes_room(store: Store) -> None:
+    first = open_run(store, "synthesize", CONFIG)
+    end_run(store, first.run, {})
+    assert open_run(store, "synthesize", CONFIG).run == 2
+    newest = newest_run(store)
+    assert newest is not None
+    assert newest.run_config() == CONFIG
+
+
+def test_a_root_held_by_a_living_process_is_refused_and_a_dead_holder_is_not(tmp_path: Path) -> None:
+    root = str(tmp_path / "root")
+    script = (
+        "import sys, time; from actors.store import open_root; from ray_jobs.root import open_run;"
+        "from ray_jobs.settings import apply;"
+        "open_run(open_root(sys.argv[1], create=True), 'synthesize', apply({'themes': ['location']}, ()));"
+        "print('open', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, root], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "open\n"
+    store = open_root(root, create=False)
+    with pytest.raises(RootBusyError, match=f"process {holder.pid}"):
+        open_run(store, "synthesize", CONFIG)
+    holder.kill()
+    holder.wait()
+    assert open_run(store, "synthesize", CONFIG).run == 2
+
+
+def test_another_recipe_on_the_same_root_is_refused_with_the_difference(store: Store) -> None:
+    end_run(store, open_run(store, "synthesize", CONFIG).run, {})
+    longer = apply({"themes": ["location"]}, ["Ingest.min_frames=33"])
+    end_run(store, open_run(store, "synthesize", longer).run, {})  # nothing was made yet: no contradiction
+    write(store, 2, "000000")
+    with pytest.raises(ConfigError, match="min_frames: 33 -> 17"):
+        open_run(store, "synthesize", CONFIG)
+
+
+def test_redo_starts_a_generation_of_the_actor_and_of_all_after_it(store: Store) -> None:
+    end_run(store, open_run(store, "synthesize", CONFIG).run, {})
+    write(store, 1, "000000", num_frames=81)
+    assert state_of(store).settled["Ingest"].num_rows == 1
+    other = apply({"themes": ["location"]}, ["CameraMotionFilter.options={a: 1}"])
+    redone = open_run(store, "synthesize", other, redo="CameraMotionFilter", planned=resolve(other))
+    assert redone.generations["Ingest"] == 0
+    assert {redone.generations[step.name] for step in STEPS[1:]} == {1}
+    assert state_of(store).settled["Ingest"].num_rows == 1
+    end_run(store, redone.run, {})
+    with pytest.raises(ConfigError, match="no such actor"):
+        open_run(store, "synthesize", other, redo="Nobody")
+
+
+def test_a_part_that_an_older_run_writes_late_does_not_count(store: Store) -> None:
+    first = open_run(store, "synthesize", CONFIG)
+    early = write(store, first.run, "000000")
+    end_run(store, first.run, {})
+    second = open_run(store, "synthesize", CONFIG)
+    late = write(store, first.run, "000001")
+    own = write(store, second.run, "000002")
+    assert set(counting_parts(store, INGEST, second)) == {early, own}
+    assert late not in counting_parts(store, INGEST, second)
+
+
+def test_compaction_keeps_every_row_once_whether_or_not_it_was_cut_short(store: Store) -> None:
+    record = open_run(store, "synthesize", CONFIG)
+    for number in range(12):
+        write(store, record.run, f"{number:06d}", num_frames=17 + 4 * number)
+    before = state_of(store).settled["Ingest"].sort_by("key").drop_columns(["part"])
+    copies = {key: store.get_bytes(key) for key in ActorJournal(store, INGEST).parts()}
+    compact(store, record, over=5)
+    assert len(ActorJournal(store, INGEST).parts()) == 1
+    for key, data in list(copies.items())[:4]:  # as if killed while it dropped the old parts
+        store.put_bytes_if_absent(key, data)
+    assert state_of(store).settled["Ingest"].sort_by("key").drop_columns(["part"]).equals(before)
+
+
+def test_work_left_is_what_is_live_and_what_failed_less_often_than_the_limit(store: Store) -> None:
+    record = open_run(store, "synthesize", CONFIG)
+    entries = [SourceEntry(f"/{name}.mp4") for name in "abc"]
+    rows, asked = plan_samples(entries, CONFIG, state_of(store).samples)
+    write_samples(store, record.run, rows)
+    write(store, record.run, "000000", num_frames=81)
+    write(store, record.run, "000001", outcome="failed", error="truncated", error_class="SampleError")
+
+    def left(config: RunConfig) -> list[str]:
+        work = work_left(state_of(store), config, asked)
+        return [str(key) for key in work.samples["source_key"].to_pylist()]
+
+    assert left(CONFIG) == ["000000", "000001", "000002"]
+    assert left(apply({"themes": ["location"]}, ["max_failures=1"])) == ["000000", "000002"]
+    (row,) = [
+        r for wave in work_left(state_of(store), CONFIG, asked).waves(10) for r in wave if r.key == "000000"
+    ]
+    assert row.done == ["Ingest"]
+    assert row.values["num_frames"] == 81
+    assert [sample.key for sample in row.samples] == ["Sparkle_location_000000"]
+
+
+def test_the_holder_is_this_process_so_it_may_go_on(store: Store) -> None:
+    record = open_run(store, "synthesize", CONFIG)
+    assert record.pid == os.getpid()
+    assert open_run(store, "publish", CONFIG).run == record.run + 1
