@@ -25,9 +25,9 @@ from actors.backends.embedded.edit_evidence import (
     working_size,
 )
 from actors.backends.embedded.segmenter import Segmenter
-from actors.ops.boxes import box_iou, box_slices, to_absolute, union_box
+from actors.ops.boxes import box_iou, to_absolute, union_box
 from actors.ops.editscore import FULL_MARKS
-from actors.roles import Box, Frame, GroundedObject, Mask, ScorePass, ScoreRequest
+from actors.roles import Box, Frame, Mask, ScorePass, ScoreRequest
 
 REVISION = "faithfulness-1"
 _SURE = 0.4  # detections under this score do not say where the foreground is
@@ -107,8 +107,8 @@ class EmbeddedScorer:
         pair = make_pair(request.source, request.edited)
         boxes = self._boxes(request)
         regions = self._regions(request.source, boxes)
-        outside = _without_boxes(regions.outside, request.objects)
-        damage = _damage(request.source, request.edited, outside, "background")
+        above, outside = _beside(regions.outside, regions.inner)
+        damage = _damage(request.source, request.edited, above, "background")
         inside = agreement(pair, regions.inner)
         fill = fill_evidence(pair, regions.inner)
         seen = self._still_seen(request.edited, boxes)
@@ -117,7 +117,7 @@ class EmbeddedScorer:
                 *_removed(inside),
                 graded("a person is detected in its place with {:.2f}", seen, good=0.4, bad=0.8),
             ],
-            consistency=_background_kept(agreement(pair, outside)),
+            consistency=_background_kept(agreement(pair, above), agreement(pair, outside)),
             sharpness=[
                 *damage.sharpness,
                 graded(
@@ -176,14 +176,16 @@ def _prominence(found: Detection) -> float:
     return found.area * found.score
 
 
-def _without_boxes(outside: Mask, objects: Sequence[GroundedObject]) -> Mask:
-    """What has to stay when `objects` go: `outside` less their boxes, unless hardly anything is left."""
-    rest = outside.copy()
-    height, width = rest.shape
-    for item in objects:
-        if len(item.bbox_2d) == 4:
-            rest[box_slices(to_absolute(item.bbox_2d, width, height), width, height)] = False
-    return rest if rest.mean() > 0.1 else outside
+def _beside(outside: Mask, removed: Mask) -> tuple[Mask, Mask]:
+    """What surely has to stay when `removed` goes, and all of the rest: what it rested on may go with it.
+
+    A desk or a shadow reaches to the foot of what it carries, so the line is drawn at 60 % of its height.
+    """
+    rows = np.flatnonzero(removed.any(axis=1))
+    line = int(rows[0] + 0.6 * (rows[-1] - rows[0])) if rows.size else outside.shape[0]
+    above = outside.copy()
+    above[line:] = False
+    return above, outside
 
 
 def _disc(radius: int) -> npt.NDArray[np.uint8]:
@@ -234,13 +236,16 @@ def _removed(inside: Agreement | None) -> list[Finding]:
     ]
 
 
-def _background_kept(outside: Agreement | None) -> list[Finding]:
-    if outside is None:
-        return [Finding("the foreground fills the picture: no background to compare", 1.0)]
-    found = [graded("the background's colours moved by {:.1f}", outside.colour_distance, good=4.0, bad=14.0)]
-    if outside.textured_share > 0.05:
-        found.append(graded("it keeps {:.0%} of its structure", outside.kept, good=0.8, bad=0.4))
-    return found
+def _background_kept(above: Agreement | None, outside: Agreement | None) -> list[Finding]:
+    found = []
+    if above is not None:
+        text = "beside the foreground the background's colours moved by {:.1f}"
+        found.append(graded(text, above.colour_distance, good=4.0, bad=14.0))
+        if above.textured_share > 0.05:
+            found.append(graded("it keeps {:.0%} of its structure there", above.kept, good=0.8, bad=0.4))
+    if outside is not None:
+        found.append(graded("{:.0%} of it is untouched in all", outside.untouched_share, good=0.5, bad=0.2))
+    return found or [Finding("the foreground fills the picture: no background to compare", 1.0)]
 
 
 @dataclass(frozen=True)
