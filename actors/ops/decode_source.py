@@ -62,8 +62,8 @@ def answer(order: dict[str, Any]) -> dict[str, Any]:
     except UnreadableError as error:
         return {"reason": str(error)}
     except MemoryError:
-        gib = limits.memory_bytes / 2**30
-        return {"reason": f"the decoder ran out of memory (limit {gib:.3g} GiB, memory_bytes)"}
+        mib = limits.memory_bytes // 2**20
+        return {"reason": f"the decoder ran out of memory (limit {mib:,} MiB, memory_bytes)"}
 
 
 class SourceDecoder:
@@ -154,6 +154,8 @@ class SourceDecoder:
             kind = "audio only" if container.streams.audio else "no picture that moves"
             raise UnreadableError(f"no video stream: the file holds {kind}")
         stream = streams[0]
+        if stream.codec_context is not None:
+            check_frame_size(stream.width, stream.height, pixel_aspect(stream), self._limits)
         if stream.codec_context is None or stream.codec_context.codec.canonical_name not in CODECS:
             codec = "unknown" if stream.codec_context is None else stream.codec_context.codec.canonical_name
             raise UnreadableError(f"video codec {codec} is not read; these are: {', '.join(CODECS)}")
@@ -165,7 +167,6 @@ class SourceDecoder:
                 f"the video is {float(max(lengths)) / 3600:.2f} hours long, "
                 f"the limit is {self._limits.max_duration_s / 3600:.2f} (max_duration_s)"
             )
-        check_frame_size(stream.width, stream.height, pixel_aspect(stream), self._limits)
         stream.codec_context.options = {"max_pixels": str(self._limits.max_pixels)}
         stream.thread_count = 1
         return stream
@@ -210,7 +211,7 @@ class SourceDecoder:
         for count, frame in enumerate(frames):
             if abs(frames.times[-1] - Fraction(count, self._fps)) > Fraction(1, 1000):
                 return "uneven frame times"
-            if frame.interlaced_frame:
+            if frames.interlaced or frame.interlaced_frame:
                 return "interlaced"
             if orientation(frame) != (False, False, False):
                 return "display matrix"

@@ -193,12 +193,16 @@ def normalise(
         "max_frames": max_frames,
         "min_frames": min_frames,
     }
-    reply = _run_child(order, limits)
-    if "reason" in reply:
-        raise SampleError(reply["reason"])
-    return NormalisedSource(
-        path=out_dir / VIDEO_NAME, frame0_png_path=out_dir / FRAME0_NAME, **reply["result"]
-    )
+    video, frame0 = out_dir / VIDEO_NAME, out_dir / FRAME0_NAME
+    try:
+        reply = _run_child(order, limits)
+        if "reason" in reply:
+            raise SampleError(reply["reason"])
+    except (SampleError, RuntimeError):
+        video.unlink(missing_ok=True)  # a child that was killed leaves half a file
+        frame0.unlink(missing_ok=True)
+        raise
+    return NormalisedSource(path=video, frame0_png_path=frame0, **reply["result"])
 
 
 def _check_file(path: Path, limits: DecodeLimits) -> None:

@@ -19,6 +19,10 @@ import sys
 from typing import Any
 
 
+def _at_most(limit: tuple[int, int], ceiling: int) -> tuple[int, int]:
+    return min(limit[0], ceiling), min(limit[1], ceiling)
+
+
 def limit_this_process(limits: dict[str, Any]) -> None:
     for kind, value in (
         (resource.RLIMIT_AS, limits["memory_bytes"]),
@@ -27,9 +31,10 @@ def limit_this_process(limits: dict[str, Any]) -> None:
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
     ):
-        hard = resource.getrlimit(kind)[1]
-        ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (ceiling, ceiling))
+        # At the soft limit of processor time comes SIGXCPU, which says why; at the hard one SIGKILL, which does not.
+        limit = (value, value + 5 if kind == resource.RLIMIT_CPU else value)
+        ceiling = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, limit if ceiling == resource.RLIM_INFINITY else _at_most(limit, ceiling))
     signal.alarm(math.ceil(limits["wall_s"]) + 5)  # the default action ends the process
 
 

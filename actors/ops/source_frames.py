@@ -52,7 +52,10 @@ def check_frame_size(width: int, height: int, pixel_aspect: Fraction, limits: De
     """Raises UnreadableError for a frame that is too large, too small or too narrow."""
     size = f"{width}x{height}"
     if width <= 0 or height <= 0:
-        raise UnreadableError("damaged: the file does not say how large its frames are")
+        raise UnreadableError(  # FFmpeg gives 0x0 where the header says more than 268 megapixels
+            f"frame size missing in the file or beyond what any decoder takes; "
+            f"the cap is {limits.max_side} pixels a side and {limits.max_pixels:,} in all"
+        )
     if max(width, height) > limits.max_side or width * height > limits.max_pixels:
         raise UnreadableError(
             f"frame size {size} is over the cap of {limits.max_side} pixels a side "
@@ -107,6 +110,8 @@ class SourceFrames:
         """Of the frames given out so far, seconds after the first."""
         self.last_duration = Fraction(0)
         """Of the latest frame: as long as it says, but not longer than any frame before it."""
+        self.interlaced = False
+        """Whether the first frame was; what is given out is progressive."""
 
     @property
     def end(self) -> Fraction:
@@ -144,6 +149,7 @@ class SourceFrames:
         if not first.interlaced_frame:
             yield from chain((first,), decoded)
             return
+        self.interlaced = True
         graph = Graph()
         graph.threads = 1
         deinterlacer = graph.add("bwdif", "mode=send_frame:deint=interlaced")
@@ -159,13 +165,14 @@ class SourceFrames:
 
     def _decoded(self) -> Iterator[VideoFrame]:
         packets = self._container.demux(self._stream)
-        count = leading_errors = 0
+        count = 0
+        leading_errors: list[UnreadableError] = []
         while (packet := decoding(lambda: next(packets, None), "damaged")) is not None:
             try:
                 frames = decoding(packet.decode, f"damaged: the video does not decode after frame {count}")
-            except UnreadableError:
-                leading_errors += 1
-                if count or leading_errors > MAX_LEADING_ERRORS:
+            except UnreadableError as error:
+                leading_errors.append(error)
+                if count or len(leading_errors) > MAX_LEADING_ERRORS:
                     raise
                 continue
             for frame in frames:
@@ -178,6 +185,8 @@ class SourceFrames:
                         f"that are needed (max_decoded_frames)"
                     )
                 yield frame
+        if count == 0 and leading_errors:
+            raise leading_errors[0]
 
 
 class PictureMaker:

@@ -1,0 +1,421 @@
+"""Normalisation: the rule as properties, every kind of source that is handled, every kind that is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.ops.normalise import (
+    DecodeLimits,
+    NearestFrames,
+    NormalisedSource,
+    cover_crop,
+    floor_to_4n1,
+    normalise,
+)
+from actors.ops.video import VideoClip, encode_video, read_png
+from actors.roles import SampleError
+from tests.actors.clips import (
+    HOSTILE,
+    corner_names,
+    counted_frames,
+    frame_number,
+    quadrants,
+    truncated,
+    write_clip,
+)
+
+LIMITS = DecodeLimits()
+SMALL = {"width": 320, "height": 180}
+
+
+def run(path: Path, tmp_path: Path, **more: int) -> NormalisedSource:
+    out = tmp_path / "out"
+    out.mkdir(exist_ok=True)
+    return normalise(path, out, limits=LIMITS, **{**SMALL, **more})
+
+
+def numbers(source: NormalisedSource) -> list[int]:
+    return [frame_number(frame) for frame in VideoClip(source.path).frames()]
+
+
+# The rule
+
+
+@given(st.integers(1, 10_000))
+def test_flooring_gives_the_largest_4n_plus_1(count: int) -> None:
+    floored = floor_to_4n1(count)
+    assert floored % 4 == 1
+    assert 0 <= count - floored < 4
+
+
+@given(
+    st.lists(st.integers(1, 900), min_size=1, max_size=60),
+    st.integers(1, 500),
+    st.integers(1, 100),
+)
+def test_every_tick_shows_the_frame_that_is_nearest_in_time(gaps: list[int], last: int, most: int) -> None:
+    times = [Fraction(sum(gaps[:k]), 1000) for k in range(len(gaps))]
+    duration = Fraction(last, 1000)
+    nearest = NearestFrames(16, most)
+    owned = [*[nearest.advance(time) for time in times][1:], nearest.finish(duration)]
+    shown = [index for index, count in enumerate(owned) for _ in range(count)]
+    ticks = [Fraction(k, 16) for k in range(most) if Fraction(k, 16) < times[-1] + duration]
+    assert len(shown) == len(ticks)
+    for tick, index in zip(ticks, shown, strict=True):
+        assert abs(times[index] - tick) == min(abs(time - tick) for time in times)
+
+
+@given(
+    st.integers(144, 4000),
+    st.integers(144, 4000),
+    st.sampled_from([Fraction(1), Fraction(4, 3), Fraction(16, 11), Fraction(1, 2)]),
+    st.booleans(),
+)
+def test_the_picture_covers_the_target_and_the_crop_is_centred(
+    width: int, height: int, aspect: Fraction, turned: bool
+) -> None:
+    crop = cover_crop((width, height), pixel_aspect=aspect, quarter_turn=turned, target=(1280, 720))
+    assert (crop.width, crop.height) == ((720, 1280) if turned else (1280, 720))
+    for side, cut, start in (
+        (crop.scaled_width, crop.width, crop.left),
+        (crop.scaled_height, crop.height, crop.top),
+    ):
+        assert start >= 0
+        assert 0 <= (side - cut - start) - start <= 1
+    assert crop.scaled_width == crop.width or crop.scaled_height == crop.height
+    shape = Fraction(crop.scaled_width, crop.scaled_height) / (width * aspect / height)
+    assert abs(shape - 1) < Fraction(1, min(crop.scaled_width, crop.scaled_height))
+
+
+@pytest.mark.parametrize(
+    ("fps", "count", "expected"),
+    [(16, 17, 17), (16, 20, 17), (16, 100, 81), (24, 48, 29), (30, 60, 29), (8, 10, 17), (25, 110, 69)],
+)
+def test_the_number_of_frames_follows_length_and_rate(
+    tmp_path: Path, fps: int, count: int, expected: int
+) -> None:
+    made = write_clip(tmp_path / "in.mp4", counted_frames(count), fps=fps, sound=True)
+    source = run(made, tmp_path)
+    assert source.num_frames == VideoClip(source.path).num_frames == expected
+    assert numbers(source) == [min(-(-(2 * k * fps - 16) // 32), count - 1) for k in range(expected)]
+
+
+# Kept byte for byte
+
+
+@pytest.mark.parametrize("count", [17, 33])
+def test_a_clip_that_conforms_is_kept_byte_for_byte(tmp_path: Path, count: int) -> None:
+    made = tmp_path / "conforms.mp4"
+    encode_video(counted_frames(count), made)
+    source = run(made, tmp_path)
+    assert source.kept_bytes
+    assert source.path.read_bytes() == made.read_bytes()
+    assert (source.num_frames, source.distinct_frames, source.deviation) == (count, count, "")
+    assert np.array_equal(read_png(source.frame0_png_path), VideoClip(made).pick([0])[0])
+
+
+def test_what_normalisation_writes_conforms_itself_at_full_size(tmp_path: Path) -> None:
+    made = write_clip(tmp_path / "in.webm", counted_frames(34, (640, 360)), codec="libvpx", fps=25)
+    first = run(made, tmp_path, width=1280, height=720)
+    again = tmp_path / "again.mp4"
+    again.write_bytes(first.path.read_bytes())
+    assert not first.kept_bytes
+    second = run(again, tmp_path, width=1280, height=720)
+    assert second.kept_bytes
+    assert (second.num_frames, second.source_width, second.source_height) == (21, 1280, 720)
+
+
+@pytest.mark.parametrize(
+    ("deviation", "how"),
+    [
+        ("2 streams", {"sound": True}),
+        ("qt container", {"container": "mov"}),
+        ("matroska container", {"container": "matroska"}),
+        ("hevc", {"codec": "libx265"}),
+        ("pixel format yuv444p", {"pixel_format": "yuv444p"}),
+        ("pixel format yuvj420p", {"tags": (1, 2)}),
+        ("pixel aspect 4/3", {"pixel_aspect": Fraction(4, 3)}),
+        ("25 frames a second", {"fps": 25}),
+        ("display matrix", {"turn": (180, False)}),
+        ("interlaced", {"interlaced": True}),
+        ("uneven frame times", {"times": [Fraction(k, 16) + Fraction(k % 2, 100) for k in range(33)]}),
+    ],
+)
+def test_a_clip_that_differs_in_one_thing_is_encoded_anew(
+    tmp_path: Path, deviation: str, how: dict[str, object]
+) -> None:
+    made = write_clip(tmp_path / "in", counted_frames(33), **{"container": "mp4", **how})  # type: ignore[arg-type]
+    source = run(made, tmp_path)
+    assert not source.kept_bytes
+    assert source.deviation == deviation
+    with av.open(str(source.path)) as file:
+        assert len(file.streams) == 1
+        stream = file.streams.video[0]
+        assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
+        assert (stream.width, stream.height, float(stream.average_rate or 0)) == (320, 180, 16.0)
+        assert (stream.sample_aspect_ratio or 1) == 1
+        assert next(file.decode(video=0)).rotation == 0
+
+
+# Kinds of source
+
+
+def test_variable_frame_rate_is_sampled_by_nearest_time_stamp(tmp_path: Path) -> None:
+    gaps = np.random.default_rng(3).integers(5, 180, 60)
+    times = [Fraction(int(t), 1000) for t in np.concatenate([[0], np.cumsum(gaps)[:-1]])]
+    source = run(write_clip(tmp_path / "vfr.mkv", counted_frames(60), times=times), tmp_path)
+    expected = [
+        min(range(60), key=[abs(time - Fraction(k, 16)) for time in times].__getitem__) for k in range(81)
+    ]
+    assert numbers(source) == expected[: source.num_frames]
+    assert source.distinct_frames == len(set(expected[: source.num_frames]))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corners"),
+    [
+        ((1, 0, 0, 1), "RGBW"),
+        ((0, 1, -1, 0), "BRWG"),  # what a phone held upright writes: shown turned clockwise
+        ((-1, 0, 0, -1), "WBGR"),
+        ((0, -1, 1, 0), "GWRB"),
+        ((-1, 0, 0, 1), "GRWB"),
+        ((0, 1, 1, 0), "RBGW"),
+    ],
+)
+def test_the_display_matrix_is_applied(tmp_path: Path, matrix: tuple[int, ...], corners: str) -> None:
+    a, b, c, d = (value * 65536 for value in matrix)
+    plain = write_clip(tmp_path / "plain.mp4", [quadrants((320, 320))] * 17)
+    turned = tmp_path / "turned.mp4"
+    with av.open(str(plain)) as source, av.open(str(turned), mode="w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    shown = run(turned, tmp_path, width=320, height=320)
+    assert not shown.kept_bytes or corners == "RGBW"
+    assert corner_names(VideoClip(shown.path).pick([0])[0]) == corners
+
+
+def test_a_portrait_keeps_its_centre(tmp_path: Path) -> None:
+    frame = np.full((640, 360, 3), 40, np.uint8)
+    frame[310:330] = 220  # a bar across the middle
+    source = run(write_clip(tmp_path / "portrait.mp4", [frame] * 17), tmp_path)
+    picture = read_png(source.frame0_png_path).astype(int)
+    assert picture.shape == (180, 320, 3)
+    assert picture[88:92].min() > 190
+    assert picture[:70].max() < 70
+    assert picture[110:].max() < 70
+
+
+def test_a_wide_pixel_is_shown_wide(tmp_path: Path) -> None:
+    frame = np.full((240, 320, 3), 40, np.uint8)
+    frame[:, 140:180] = 220
+    made = write_clip(tmp_path / "anamorphic.mp4", [frame] * 17, pixel_aspect=Fraction(4, 3))
+    picture = read_png(run(made, tmp_path).frame0_png_path)
+    assert abs(int((picture[90, :, 0] > 130).sum()) - 40) <= 2  # 320 shown as 427 wide, scaled by 0.75 to 320
+
+
+@pytest.mark.parametrize("size", [(321, 181), (177, 301), (1001, 333)])
+def test_odd_sizes_become_the_target_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    frames = counted_frames(17, size)
+    made = write_clip(tmp_path / "odd.mkv", frames, pixel_format="yuv444p")
+    assert {frame.shape for frame in VideoClip(run(made, tmp_path).path).frames()} == {(180, 320, 3)}
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [
+        ("ten bit.mp4", "libx264", "yuv420p10le"),
+        ("ten bit hevc.mov", "libx265", "yuv420p10le"),
+        ("alpha.mov", "prores_ks", "yuva444p10le"),  # decoded as 12 bit
+        ("vp8.webm", "libvpx", "yuv420p"),
+        ("vp9.mkv", "libvpx-vp9", "yuv420p"),
+        ("av1.mp4", "libsvtav1", "yuv420p"),
+        ("mpeg4.avi", "mpeg4", "yuv420p"),
+        ("mjpeg.avi", "mjpeg", "yuvj420p"),
+        ("mpeg2.ts", "mpeg2video", "yuv420p"),
+        ("h264.ts", "libx264", "yuv420p"),
+    ],
+)
+def test_codecs_depths_and_containers_of_cameras_and_sites_are_read(
+    tmp_path: Path, name: str, codec: str, pixel_format: str
+) -> None:
+    made = write_clip(tmp_path / name, counted_frames(27), codec=codec, pixel_format=pixel_format, fps=25)
+    source = run(made, tmp_path)
+    assert source.source_pixel_format == pixel_format.replace("yuva444p10", "yuva444p12")
+    expected = [(25 * k + 7) // 16 for k in range(17)]
+    assert source.num_frames == 17
+    assert max(abs(a - b) for a, b in zip(numbers(source), expected, strict=True)) <= 1
+
+
+@pytest.mark.parametrize("tags", [(1, 1), (6, 1), (5, 1), (1, 2), (9, 1), (2, 0)])
+def test_colours_stay_whatever_matrix_and_range_the_source_says(
+    tmp_path: Path, tags: tuple[int, int]
+) -> None:
+    made = write_clip(tmp_path / "tagged.mp4", [quadrants((640, 360))] * 17, tags=tags)
+    picture = read_png(run(made, tmp_path).frame0_png_path).astype(int)
+    for part, wanted in zip(
+        (
+            picture[20:70, 20:140],
+            picture[20:70, 180:300],
+            picture[110:160, 20:140],
+            picture[110:160, 180:300],
+        ),
+        ((220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 230, 230)),
+        strict=True,
+    ):
+        assert np.abs(part - np.array(wanted)).max() <= 8
+        assert np.abs(part.mean(axis=(0, 1)) - np.array(wanted)).max() <= 3
+
+
+def test_interlaced_lines_do_not_comb(tmp_path: Path) -> None:
+    frames = []
+    for index in range(20):  # a bar that moves 8 pixels a field
+        frame = np.full((180, 320, 3), 40, np.uint8)
+        for field in (0, 1):
+            start = 20 + 8 * (2 * index + field)
+            frame[field::2, start : start + 40] = 220
+        frames.append(frame)
+    made = write_clip(tmp_path / "fields.mkv", frames, interlaced=True)
+    source = run(made, tmp_path)
+    picture = VideoClip(source.path).pick([8])[0].astype(int)[20:160]
+    assert source.num_frames == 17
+    assert np.abs(np.diff(picture, axis=0)).max() < 60  # combing would give 180
+
+
+def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
+    made = write_clip(tmp_path / "in.mp4", counted_frames(50, (400, 300)), fps=30)
+    first = run(made, tmp_path)
+    video, image = first.path.read_bytes(), first.frame0_png_path.read_bytes()
+    second = run(made, tmp_path)
+    assert second == first
+    assert (second.path.read_bytes(), second.frame0_png_path.read_bytes()) == (video, image)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_bad_source_fails_with_a_reason_a_person_understands(tmp_path: Path, name: str) -> None:
+    make, words = HOSTILE[name]
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    make(folder / name)
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(SampleError) as caught:
+        normalise(folder / name, out, limits=LIMITS)
+    assert words in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+    assert list(out.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "-rf.mp4",
+        "a b.mp4",
+        'quote\'s "x" $(touch pwned); `id`.mp4',
+        "file:x|y.mp4",
+        "視頻 🎥.mp4",
+        "%03d.mp4",
+    ],
+)
+def test_any_file_name_is_only_a_name(tmp_path: Path, name: str) -> None:
+    encode_video(counted_frames(17), tmp_path / name)
+    assert run(tmp_path / name, tmp_path).kept_bytes
+    (tmp_path / "sub").mkdir()
+    assert run(tmp_path / "sub" / ".." / name, tmp_path).kept_bytes
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "out", "sub"])
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("missing.mp4", "No such file"),
+        ("nul\0byte.mp4", "not possible"),
+        (".", "not a file"),
+        ("/dev/zero", "not a file"),
+    ],
+)
+def test_what_is_no_file_is_refused(tmp_path: Path, path: str, words: str) -> None:
+    with pytest.raises(SampleError, match=words):
+        normalise(tmp_path / path, tmp_path, limits=LIMITS)
+
+
+def _wide(path: Path) -> Path:
+    return write_clip(path, counted_frames(17, (1600, 160)))
+
+
+def _fast(path: Path) -> Path:
+    return write_clip(path, counted_frames(100), times=[Fraction(k, 1000) for k in range(100)])
+
+
+def _noisy(path: Path) -> Path:
+    random = np.random.default_rng(1)
+    return write_clip(path, [random.integers(0, 255, (1080, 1920, 3), np.uint8) for _ in range(17)])
+
+
+@pytest.mark.parametrize(
+    ("make", "limits", "words"),
+    [
+        (_wide, {}, "1600x160 is shown as 10.00:1, the limit is 4:1"),
+        (_fast, {"max_decoded_frames": 50}, "more than 50 frames"),
+        (_wide, {"max_source_bytes": 10}, "the limit is 10 "),
+        (_fast, {"max_duration_s": 0.05}, "max_duration_s"),
+        (_wide, {"max_pixels": 250_000}, "frame size 1600x160 is over the cap"),
+        (_noisy, {"wall_s": 0.05}, "did not end within 0.05 s"),
+    ],
+)
+def test_crossing_a_limit_is_a_reason_and_not_a_crash(
+    tmp_path: Path, make: Callable[[Path], Path], limits: dict[str, float], words: str
+) -> None:
+    made = make(tmp_path / "in.mp4")
+    with pytest.raises(SampleError, match=words):
+        normalise(made, tmp_path, limits=replace(LIMITS, **limits), **SMALL)  # type: ignore[arg-type]
+
+
+def test_a_decoder_that_takes_too_much_processor_time_is_stopped(tmp_path: Path) -> None:
+    limits = replace(LIMITS, cpu_s=1)
+    with pytest.raises(SampleError, match="more than 1 s of processor time"):
+        normalise(_noisy(tmp_path / "in.mp4"), tmp_path, limits=limits, width=3840, height=2160)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_a_decoder_that_wants_more_memory_than_allowed_fails_alone(tmp_path: Path) -> None:
+    made = write_clip(
+        tmp_path / "large.avi", counted_frames(2, (7000, 5000)), codec="mjpeg", pixel_format="yuvj444p"
+    )
+    with pytest.raises(SampleError, match=r"ran out of memory \(limit 560 MiB"):
+        normalise(made, tmp_path, limits=replace(LIMITS, memory_bytes=560 * 2**20))
+
+
+def test_bytes_flipped_in_the_middle_are_found(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    frames = [random.integers(0, 255, (180, 320, 3), np.uint8) for _ in range(33)]
+    made = write_clip(tmp_path / "in.mp4", frames, options={"x264-params": "keyint=8"})
+    data = bytearray(made.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 60_000] = random.bytes(60_000)
+    made.write_bytes(data)
+    with pytest.raises(SampleError, match="damaged"):
+        run(made, tmp_path)
+
+
+def test_a_matroska_file_cut_short_is_called_truncated(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    frames = [random.integers(0, 255, (180, 320, 3), np.uint8) for _ in range(64)]
+    with pytest.raises(SampleError, match=r"truncated: the header promises 4\.00 s"):
+        run(truncated(write_clip(tmp_path / "in.mkv", frames), 0.5), tmp_path)
