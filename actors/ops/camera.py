@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from actors.roles import Clip, FlowEstimator, FlowField
+from actors.roles import CameraVerdict, Clip, FlowEstimator, FlowField, Frame, Mask
 
 ANALYSIS_HEIGHT = 360
 """Rows of the frames given to the flow estimator; estimators work on their own, often smaller, grid."""
@@ -149,4 +150,142 @@ def _second_largest(values: Sequence[float]) -> float:
     if not values:
         return 0.0
     ordered = sorted(values, reverse=True)
+    return ordered[1] if len(ordered) >= 4 else ordered[0]
+
+
+# The judge: other evidence than the filter's. No dense flow, no fitted motion and no person mask, but single
+# corners.
+
+CORNER_CELLS = (16, 9)
+"""Columns and rows of the cells that the picture is cut into; the strongest corner of each is followed, so
+that the subject, however rich in detail, has no more voices than its area.
+"""
+MIN_CORNERS = 12
+STILL_PCT = 0.16
+"""A corner within this of its first place, 1.2 pixels of 360 rows, has not moved: compression alone moves
+some by 1.
+"""
+MIN_STILL_SHARE = 0.15
+"""Least share of the corners that must not have moved. A subject may fill two thirds of the picture, a moving
+camera leaves none in place but, for a zoom or a rotation, those at its centre.
+"""
+_LK_WINDOW = (15, 15)
+_LK_ROUND_TRIP_PX = 0.5
+
+Points = npt.NDArray[np.float32]
+Grey = npt.NDArray[np.uint8]
+
+
+def judge_static_camera(clip: Clip) -> CameraVerdict:
+    """Is the camera fixed? Decided by single corners followed from the first frame (Lucas-Kanade, there and
+    back).
+
+    The reasoning names every number it rests on. Where the picture has too few corners to judge by, it says
+    so and finds for a fixed camera, as nothing speaks against it. 0.3 CPU seconds a clip, apart from
+    decoding.
+    """
+    step = max(round(STEP_S * clip.fps), 1)
+    first: Grey | None = None
+    places: Points = np.empty((0, 2), np.float32)
+    shares: list[float] = []
+    medians: list[float] = []
+    tracked: list[int] = []
+    for index, frame in enumerate(clip.frames(height=min(ANALYSIS_HEIGHT, clip.height))):
+        if index % step:
+            continue
+        grey = _evened(frame)
+        if first is None:
+            first, places = grey, _corners(grey)
+            if len(places) < MIN_CORNERS:
+                break
+            continue
+        shift = _corner_shifts(first, grey, places) / np.hypot(*grey.shape) * 100
+        if len(shift) >= MIN_CORNERS:
+            shares.append(float((shift <= STILL_PCT).mean()))
+            medians.append(float(np.median(shift)))
+            tracked.append(len(shift))
+    return _verdict(len(places), tracked, shares, medians)
+
+
+def _verdict(
+    corners: int, tracked: Sequence[int], shares: Sequence[float], medians: Sequence[float]
+) -> CameraVerdict:
+    if not shares:
+        return CameraVerdict(
+            True,
+            f"I look for corners to hold on to and find {corners} in the first frame; {MIN_CORNERS} that "
+            f"can be "
+            "followed are needed. So plain a picture shows no camera motion. Nothing speaks against a fixed "
+            "camera, so I take it as fixed, with low confidence.",
+        )
+    worst, drift = _second_smallest(shares), _second_largest(medians)
+    static = worst >= MIN_STILL_SHARE
+    usual = round(float(np.median(tracked)))
+    conclusion = (
+        "Enough corners stay, so what moves is in the picture and the camera is fixed."
+        if static
+        else "Too few corners stay, so the picture as a whole moves and the camera is not fixed."
+    )
+    return CameraVerdict(
+        static,
+        f"First, I choose the {corners} clearest corners of the first frame, one to a region, and follow "
+        f"them "
+        f"through the clip; {usual} can be followed at a usual moment. Second, at the clip's worst moment "
+        f"{worst:.0%} of them are still within {STILL_PCT:.2f} % of the diagonal of their first place, "
+        f"and the "
+        f"middle one is off by {drift:.2f} %. Third, with a fixed camera the corners of the background "
+        f"stay, at "
+        f"least {MIN_STILL_SHARE:.0%} of all, and only those on what moves leave their place; a pan, a "
+        f"zoom, a "
+        f"rotation or a shaking hand takes all along. {conclusion}",
+    )
+
+
+def _evened(frame: Frame) -> Grey:
+    """Grey levels with the local mean and contrast taken out: a lamp that is switched on must not look like
+    motion.
+    """
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    mean = cv2.GaussianBlur(grey, (0, 0), 12.0)
+    spread = np.sqrt(np.maximum(cv2.GaussianBlur(grey * grey, (0, 0), 12.0) - mean * mean, 0.0)) + 4.0
+    return np.clip(128.0 + 40.0 * (cv2.GaussianBlur(grey, (0, 0), 0.8) - mean) / spread, 0, 255).astype(
+        np.uint8
+    )
+
+
+def _corners(grey: Grey) -> Points:
+    """The strongest corner of each cell that has one, (n, 2) x and y."""
+    height, width = grey.shape
+    strength = cv2.cornerMinEigenVal(grey, 5)
+    least = 0.02 * float(strength.max())
+    margin = _LK_WINDOW[0] // 2 + 1
+    found = []
+    rows = np.linspace(margin, height - margin, CORNER_CELLS[1] + 1).astype(int)
+    columns = np.linspace(margin, width - margin, CORNER_CELLS[0] + 1).astype(int)
+    for top, bottom in pairwise(rows.tolist()):
+        for left, right in pairwise(columns.tolist()):
+            cell = strength[top:bottom, left:right]
+            if cell.size and float(cell.max()) > max(least, 1e-6):
+                row, column = np.unravel_index(int(cell.argmax()), cell.shape)
+                found.append((left + int(column), top + int(row)))
+    return np.array(found, np.float32).reshape(-1, 2)
+
+
+def _corner_shifts(first: Grey, second: Grey, places: Points) -> npt.NDArray[np.float64]:
+    """How far each corner is from its first place, pixels; corners that cannot be followed are left out."""
+    there, found = _followed(first, second, places)
+    back, again = _followed(second, first, there)
+    kept = found & again & (np.linalg.norm(back - places, axis=1) < _LK_ROUND_TRIP_PX)
+    return np.asarray(np.linalg.norm(there[kept] - places[kept], axis=1), np.float64)
+
+
+def _followed(first: Grey, second: Grey, places: Points) -> tuple[Points, Mask]:
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        first, second, places[:, None], places[:, None].copy(), winSize=_LK_WINDOW, maxLevel=3
+    )
+    return np.asarray(there, np.float32).reshape(-1, 2), np.asarray(found).ravel() > 0
+
+
+def _second_smallest(values: Sequence[float]) -> float:
+    ordered = sorted(values)
     return ordered[1] if len(ordered) >= 4 else ordered[0]
