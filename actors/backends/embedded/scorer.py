@@ -275,10 +275,10 @@ def _damage(source: Frame, edited: Frame, where: Mask, name: str) -> _Damage:
             Finding(f"BRISQUE changed by {rise:+.0f}", 1.0 - 0.2 * float(np.clip((rise - 15) / 25, 0, 1))),
         ],
         artefacts=[
-            graded("noise rose by {:.1f} levels", noise, good=1.2, bad=4.0),
+            graded("noise changed by {:+.1f} levels", noise, good=1.2, bad=4.0),
             graded(
                 "{:.2%} of the pixels stand out of all their neighbours",
-                image_quality.impulse_share(after) - image_quality.impulse_share(before),
+                max(image_quality.impulse_share(after) - image_quality.impulse_share(before), 0.0),
                 good=0.001,
                 bad=0.005,
             ),
