@@ -62,7 +62,7 @@ def stream(
     _set_data_context()
     pools = config.execution == "pools"
     blocks = max(1, min(len(rows), MAX_BLOCKS))  # one source a block while they are few: all cores have work
-    data = ray.data.from_arrow([_table(rows[start::blocks]) for start in range(blocks)])
+    data: ray.data.Dataset = ray.data.from_arrow([_table(rows[start::blocks]) for start in range(blocks)])
     fanned_out = False
     for item in planned:
         if item.actor.keyed == "sample" and not fanned_out:
