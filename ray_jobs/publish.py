@@ -1,8 +1,8 @@
 """The job `publish`: derive ROOT/release/ from journal, artifacts and a durable shard plan.
 
-What a reader gets wrong: the release is a projection. Nothing is decided here and nothing in it is edited; a
-publish that was killed is simply run again, and one that finds everything in place writes nothing. The order is
-the whole of it: the plan before any byte of a part, `shards.parquet` away before the first change and back last.
+What a reader gets wrong: the release is a projection. Nothing is decided here and nothing in it is edited. A
+publish that was killed is run again, and one that finds everything in place writes nothing. The order is what
+counts: the plan before any byte of a part, `shards.parquet` away before the first change and back last.
 """
 
 from __future__ import annotations
@@ -27,7 +27,16 @@ from ray_jobs.root import RootState, all_records, read_actor, read_root
 from schemas import release, shards
 from schemas.config import RunConfig
 from schemas.gates import Step
-from schemas.manifest import IN_JSONL, Funnel, Made, artifact_table, build_manifest, funnels, step_keys
+from schemas.manifest import (
+    IN_JSONL,
+    NOT_READ,
+    Funnel,
+    Made,
+    artifact_rows,
+    artifact_table,
+    build_manifest,
+    funnels,
+)
 from schemas.records import THEMES, release_path
 from schemas.shards import Member, ShardError, WrittenShard
 
@@ -40,7 +49,7 @@ Report = Callable[[str], None]
 
 
 class PublishError(StoreError):
-    """The release cannot be made from what the root holds; the message names the sample and the file."""
+    """The release cannot be made from what the root holds; the message names sample and file."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +71,8 @@ class PublishReport:
     def __str__(self) -> str:
         shard_count = self.shards_written + self.shards_kept
         return (
-            f"{self.release}: {self.accepted} accepted of {sum(f.planned for f in self.funnels)} planned samples "
-            f"in {len(self.funnels)} themes; {shard_count} tar parts ({self.shards_written} written), "
+            f"{self.release}: {self.accepted} accepted of {sum(f.planned for f in self.funnels)} planned "
+            f"samples in {len(self.funnels)} themes; {shard_count} tar parts ({self.shards_written} written), "
             f"{self.written + self.kept} other files ({self.written} written, {self.removed} removed)"
         )
 
@@ -86,7 +95,7 @@ def publish(
         StoreError: the folder is no root of ours, holds no run, or lacks an artifact that its journal names.
     """
     store = open_root(root, create=False)
-    state = read_root(store, without=IN_JSONL)
+    state = read_root(store, without=NOT_READ)
     if state is None:
         raise PublishError(f"{root} holds no run yet, so there is nothing to publish")
     config = config or state.record.run_config()
@@ -139,7 +148,7 @@ def root_manifest(state: RootState, verdicts: pa.Table, config: RunConfig) -> pa
         for fingerprint, recipe in recipes(state.store).items()
     }
     limits = thresholds(resolve(config))
-    return build_manifest(state.samples, state.settled, verdicts, STEPS, limits, made)
+    return build_manifest(state.samples, state.settled, verdicts, STEPS, limits, made, state.rows)
 
 
 def recipes(store: Store) -> dict[str, dict[str, str]]:
@@ -305,17 +314,19 @@ def _digest(path: Path) -> str:
 
 
 def _accepted(state: RootState, verdicts: pa.Table) -> pa.Table:
-    """Accepted samples in id order: identity, words, and of each kind the artifact's path, size and digest."""
-    table = state.samples.filter(pc.equal(verdicts["status"], "accepted"))
+    """Accepted samples in id order: identity, words, and of each kind the artifact's path, size, digest."""
+    accepted = verdicts["status"].to_numpy() == "accepted"
+    table = state.samples.filter(pa.array(accepted))
     for name in ("prompt", "original_scene"):
         rows = state.settled[_ADDED_BY[name].name]
         table = table.append_column(
-            name, rows[name].take(pc.index_in(table["sample_id"], value_set=rows["key"]))
+            name, rows[name].take(pa.array(state.rows[_ADDED_BY[name].name][accepted]))
         )
     for kind in release.KINDS:
         step = _ADDED_BY[kind]
-        artifacts = artifact_table(state.settled[step.name], kind)
-        place = pc.index_in(step_keys(table, step), value_set=artifacts["key"])
+        settled = state.settled[step.name]
+        artifacts = artifact_table(settled, kind)
+        place = artifact_rows(artifacts, settled.num_rows, state.rows[step.name][accepted])
         if place.null_count:
             missing = table["sample_id"].filter(pc.is_null(place))[0].as_py()
             raise PublishError(f"{missing} is accepted, but its journal row names no {kind}")

@@ -12,6 +12,7 @@ import platform
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from actors.journal import ActorJournal, parquet_bytes
 from actors.pipeline import STEPS, PlannedActor, resolve, thresholds
 from actors.store import Store
 from schemas.config import ConfigError, RunConfig, validated
-from schemas.gates import Step, verdicts
+from schemas.gates import Rows, Step, rows_of, verdicts
 from schemas.journal import SETTLING, part_schema, settle
 
 SAMPLES = pa.schema(
@@ -232,7 +233,7 @@ def compact(store: Store, record: RunRecord, steps: Iterable[Step] = STEPS, over
 
 def _without_copies(rows: pa.Table) -> pa.Table:
     """Rows that a crash between compaction and dropping left twice, once."""
-    if rows.num_rows == 0:
+    if len(pc.unique(rows["key"])) == rows.num_rows:
         return rows
     identity = pc.binary_join_element_wise(
         rows["key"].cast(pa.string()), rows["run"].cast(pa.string()), rows["part"], "\0"
@@ -255,7 +256,12 @@ class RootState:
     def verdicts(self, config: RunConfig | None = None) -> pa.Table:
         """`schemas.gates.VERDICT_SCHEMA`, in the order of `samples`, by the config's thresholds."""
         config = config or self.record.run_config()
-        return verdicts(self.samples, self.settled, STEPS, thresholds(resolve(config)))
+        return verdicts(self.samples, self.settled, STEPS, thresholds(resolve(config)), self.rows)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Where each sample is in `settled`."""
+        return rows_of(self.samples, self.settled, STEPS)
 
 
 def read_root(store: Store, *, without: Collection[str] = ()) -> RootState | None:
@@ -304,7 +310,9 @@ def read_samples(store: Store) -> pa.Table:
     if not tables:
         return SAMPLES.empty_table()
     table = pa.concat_tables(tables).combine_chunks()
-    table = table.take(pc.index_in(pc.unique(table["sample_id"]), value_set=table["sample_id"]))
+    unique = pc.unique(table["sample_id"])
+    if len(unique) < table.num_rows:
+        table = table.take(pc.index_in(unique, value_set=table["sample_id"]))
     return table.sort_by("sample_id")
 
 

@@ -104,8 +104,30 @@ run.
 """
 
 
+Rows = Mapping[str, npt.NDArray[np.int64]]
+"""By actor: the row of each planned sample in the actor's settled table, -1 where it has none."""
+
+
+def rows_of(planned: pa.Table, settled: Mapping[str, pa.Table], steps: Sequence[Step]) -> Rows:
+    """Find every planned sample in every actor's rows, once for all that follows."""
+    rows = {}
+    for step in steps:
+        keys = planned["sample_id" if step.keyed == "sample" else "source_key"]
+        table = settled.get(step.name)
+        if table is None or table.num_rows == 0:
+            rows[step.name] = np.full(planned.num_rows, -1, dtype=np.int64)
+            continue
+        where = pc.index_in(keys, value_set=table["key"])
+        rows[step.name] = pc.fill_null(where, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return rows
+
+
 def verdicts(
-    planned: pa.Table, settled: Mapping[str, pa.Table], steps: Sequence[Step], thresholds: Thresholds
+    planned: pa.Table,
+    settled: Mapping[str, pa.Table],
+    steps: Sequence[Step],
+    thresholds: Thresholds,
+    rows: Rows | None = None,
 ) -> pa.Table:
     """One row for every planned sample, in the order of `planned`.
 
@@ -116,20 +138,20 @@ def verdicts(
             columns its gates read. An actor without rows may be missing.
         steps: the pipeline in order.
         thresholds: by gate name, complete.
+        rows: `rows_of` the same samples, where the caller has it.
     """
     count = planned.num_rows
     status = np.full(count, "live", dtype=object)
     gate_name, actor, error_class, error = (np.full(count, None, dtype=object) for _ in range(4))
     undecided = np.ones(count, dtype=bool)
+    rows = rows if rows is not None else rows_of(planned, settled, steps)
     for step in steps:
-        keys = planned["sample_id" if step.keyed == "sample" else "source_key"]
         table = settled.get(step.name)
         if table is None or table.num_rows == 0:
             actor[undecided] = step.name
             undecided[:] = False
             break
-        where = pc.index_in(keys, value_set=table["key"])
-        index = pc.fill_null(where, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        index = rows[step.name]
         waiting = undecided & (index < 0)
         actor[waiting] = step.name
         undecided &= ~waiting

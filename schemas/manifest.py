@@ -1,8 +1,8 @@
 """The manifest: one row for every planned source and theme, with what became of it and why.
 
 What a reader gets wrong: the manifest is derived, never edited. It is journal + thresholds, read once; a
-looser threshold gives another manifest from the same journal. What is long and in the JSONL files anyway (score
-records, boxes) is not repeated here.
+looser threshold gives another manifest from the same journal. What is long and in the JSONL files anyway
+(score records, boxes) is not repeated here.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.columns import MEDIA, value_type
-from schemas.gates import GATES, Step, Thresholds
+from schemas.gates import GATES, Rows, Step, Thresholds
 
 SCHEMA_VERSION = 1
 IN_JSONL = frozenset(
@@ -27,6 +29,8 @@ IN_JSONL = frozenset(
     )
 )
 """Value columns that the manifest leaves to the JSONL files; they are 99 % of the journal's bytes."""
+NOT_READ = IN_JSONL | {"inputs_digest", "node", "peak_rss_bytes"}
+"""Journal columns that neither verdicts nor manifest need."""
 MADE_BY = pa.struct(
     [
         ("backend", pa.string()),
@@ -89,7 +93,7 @@ def manifest_schema(steps: Sequence[Step]) -> pa.Schema:
 
 
 def artifact_table(settled: pa.Table, column: str) -> pa.Table:
-    """The artifacts of one media column that an actor's settled rows name: key, path, size_bytes, sha256."""
+    """The artifacts of one media column that settled rows name: row, path, size_bytes, sha256."""
     lists = settled["artifacts"].combine_chunks()
     items = pc.list_flatten(lists)
     owners = pc.list_parent_indices(lists)
@@ -97,7 +101,7 @@ def artifact_table(settled: pa.Table, column: str) -> pa.Table:
     items, owners = items.filter(mine), owners.filter(mine)
     return pa.table(
         {
-            "key": settled["key"].combine_chunks().take(owners),
+            "row": owners,
             "path": items.field("path"),
             "size_bytes": items.field("size_bytes"),
             "sha256": items.field("sha256"),
@@ -105,9 +109,12 @@ def artifact_table(settled: pa.Table, column: str) -> pa.Table:
     )
 
 
-def step_keys(planned: pa.Table, step: Step) -> pa.ChunkedArray:
-    """Under which key the journal of this actor has each planned sample."""
-    return planned["sample_id" if step.keyed == "sample" else "source_key"]
+def artifact_rows(artifacts: pa.Table, settled_rows: int, rows: npt.NDArray[np.int64]) -> pa.Array:
+    """Where the samples that are at `rows` of the settled table (-1: nowhere) are in `artifact_table`."""
+    place = np.full(settled_rows + 1, -1, dtype=np.int64)  # the last one is for -1
+    place[artifacts["row"].to_numpy()] = np.arange(artifacts.num_rows)
+    found = place[rows]
+    return pa.array(found, mask=found < 0)
 
 
 def build_manifest(
@@ -117,6 +124,7 @@ def build_manifest(
     steps: Sequence[Step],
     thresholds: Thresholds,
     made: Mapping[str, Made],
+    rows: Rows,
 ) -> pa.Table:
     """One row for every planned sample, in the order of `planned`.
 
@@ -126,6 +134,7 @@ def build_manifest(
         settled: by actor, one row a key (`schemas.journal.settle`), with the columns of `value_columns`.
         verdicts: `schemas.gates.verdicts` of the same samples in the same order.
         made: backend by fingerprint.
+        rows: `schemas.gates.rows_of` the same samples.
     """
     columns: dict[str, pa.ChunkedArray | pa.Array] = {
         name: planned[name] for name, _ in _PLANNED if name in planned.column_names
@@ -134,12 +143,12 @@ def build_manifest(
     columns["stopped_at"] = verdicts["actor"]
     for step in steps:
         table = settled[step.name]
-        keys = step_keys(planned, step)
-        index = pc.index_in(keys, value_set=table["key"])
+        row = rows[step.name]
+        index = pa.array(row, mask=row < 0)
         for name in step.adds:
             if name in MEDIA:
                 artifacts = artifact_table(table, name)
-                place = pc.index_in(keys, value_set=artifacts["key"])
+                place = artifact_rows(artifacts, table.num_rows, row)
                 columns[f"{name}_size_bytes"] = artifacts["size_bytes"].take(place)
                 columns[f"{name}_sha256"] = artifacts["sha256"].take(place)
             elif name not in IN_JSONL:
@@ -150,14 +159,13 @@ def build_manifest(
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def _made_by(table: pa.Table, index: pa.ChunkedArray, made: Mapping[str, Made]) -> pa.Array:
+def _made_by(table: pa.Table, where: pa.Array, made: Mapping[str, Made]) -> pa.Array:
     known = pa.array(list(made), pa.string())
     place = pc.index_in(table["fingerprint"], value_set=known)
     fields = {
         "backend": pa.array([item.backend for item in made.values()], pa.string()).take(place),
         "revision": pa.array([item.revision for item in made.values()], pa.string()).take(place),
     }
-    where = index.combine_chunks()
     arrays = []
     for field in MADE_BY:
         column = fields[field.name] if field.name in fields else table[field.name]

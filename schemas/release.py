@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,19 @@ JSONL_FILES: tuple[JsonlFile, ...] = (
         "min_edited_video_overall",
     ),
 )
+
+
+def measurement(file: JsonlFile, record: Mapping[str, Any]) -> float:
+    """What the file's gate reads, from a published record; NaN, which no gate admits, where it is not there."""
+    try:
+        if file.name == "foreground_grounding_r1":
+            return float(sum(len(item["bbox_2d"]) == 4 for item in record["round1_objects"]))
+        score = record["editscore"]
+        if file.name == "edited_video_score":
+            return math.fsum(float(item["O_score"]) for item in score) / len(score)
+        return float(score["overall"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return math.nan
 
 
 def csv_path(theme: str) -> str:

@@ -203,8 +203,9 @@ def write_tar(
                 put(chunk)
         if size != member.size_bytes or digest.hexdigest() != member.sha256:
             raise ShardError(
-                f"{member.name}: the artifact has {size} bytes with SHA-256 {digest.hexdigest()}; its journal "
-                f"row says {member.size_bytes} bytes with {member.sha256}: it was changed after it was written"
+                f"{member.name}: the artifact has {size} bytes with SHA-256 {digest.hexdigest()}; its "
+                f"journal row says {member.size_bytes} bytes with {member.sha256}: "
+                "it was changed after it was written"
             )
         put(b"\0" * (-size % BLOCK))
     put(b"\0" * END_OF_ARCHIVE)

@@ -184,7 +184,7 @@ def _put_media(
         if column not in MEDIA:
             continue
         media = MEDIA[column]
-        path = f"artifacts/{artifact_path(media, key, sample and sample['edit_type'], name)}"
+        path = f"artifacts/{artifact_path(media, key, sample['edit_type'] if sample else None, name)}"
         stored = store.put_bytes_if_absent(path, media_bytes(media.extension, f"{column} {key}"))
         artifacts.append(
             {
