@@ -18,7 +18,7 @@ from actors.backends.embedded import scenes
 from actors.backends.embedded.detector import Detector
 from actors.backends.embedded.segmenter import Segmenter
 from actors.backends.embedded.support import support_region
-from actors.ops.boxes import box_of_mask, grow_box, to_absolute, union_box
+from actors.ops.boxes import to_absolute
 from actors.ops.inpaint import inpaint, widened
 from actors.ops.matte import MatteStream
 from actors.ops.relight import composite, ground_shadow, relight_toward
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 _MIN_SCORE = 0.4  # of a person; the detector's guesses on the real clips start under it
 _MIN_SIDE_KICK = 0.2  # of the largest person's area: smaller ones belong to the background
 _MIN_SHARE = 0.005  # of the frame: less than this is no subject
-_MAX_GROWTH = 0.35  # a held thing may add this share to the subject, more is furniture
 
 TOLERANCE = 4
 """8-bit levels that a re-rendered pixel may differ from the picture's (a lossless store gives 0)."""
@@ -62,14 +61,7 @@ def find_subject(image: Frame, detector: Detector, segmenter: Segmenter) -> Mask
     persons = [item for item in detector.detect(image, min_score=_MIN_SCORE) if item.label == "person"]
     least = _MIN_SIDE_KICK * max((item.area for item in persons), default=0.0)
     boxes: list[Box] = [item.box for item in persons if item.area >= least]
-    subject = np.asarray(segmenter.foreground(image, boxes) > 0.5)
-    if boxes:
-        held = _held_box(np.asarray(segmenter.matte(image) > 0.5), subject)
-        if held is not None:
-            grown = np.asarray(segmenter.foreground(image, [*boxes, held]) > 0.5)
-            if subject.sum() < grown.sum() < (1.0 + _MAX_GROWTH) * subject.sum():
-                subject |= grown
-    subject = _main_parts(subject)
+    subject = _main_parts(np.asarray(segmenter.foreground(image, boxes) > 0.5))
     if subject.mean() < _MIN_SHARE:
         raise SampleError(
             f"no subject was found in the frame: {subject.mean():.2%} of it is foreground, at least "
@@ -157,23 +149,6 @@ class SceneEditor:
             result = inpaint(request.image, mask, seed=request.seed)
             self.last_remover = "inpaint"
         return result
-
-
-def _held_box(whole: Mask, subject: Mask) -> Box | None:
-    """The box of subject and salient things that hang together with it, where that is larger than the
-    subject's.
-    """
-    _, parts = cv2.connectedComponents((whole | subject).astype(np.uint8))
-    joined = np.isin(parts, np.unique(parts[subject])) & (parts > 0)
-    around, own = box_of_mask(joined), box_of_mask(subject)
-    if around is None or own is None:
-        return None
-    limit = grow_box(own, 0.04)
-    if all(a >= b for a, b in zip(around[:2], limit[:2], strict=True)) and all(
-        a <= b for a, b in zip(around[2:], limit[2:], strict=True)
-    ):
-        return None
-    return union_box([around, own])
 
 
 def _main_parts(subject: Mask) -> Mask:

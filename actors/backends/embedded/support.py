@@ -16,7 +16,7 @@ _SIZE = (320, 180)  # width and height at which the region is grown
 _CONTACT = 0.045  # of the height: thickness of the line of contact
 _RISE = 0.04  # of the height: how far above the line of contact the support may reach
 _MIN_WIDTH = 0.4  # of the subject's width that must touch; feet touch less
-_MAX_CUT = 0.25  # of the subject's width at the frame's lower border: more is a torso that the frame cuts
+_MAX_LOWER = 0.2  # of the subject's width that may end lower: more are legs, or a torso that the frame cuts
 _MAX_SHARE = 0.40  # of the frame; a region that grows larger is the ground, not a thing
 
 Bits = npt.NDArray[np.uint8]
@@ -44,8 +44,8 @@ def support_region(image: Frame, subject: Mask) -> Mask:
     ends = np.convolve(np.bincount(lowest, minlength=rows), np.ones(band + 1, dtype=np.int64))[:rows]
     bottom = int(rows - 1 - np.argmax(ends[::-1]))
     touching = (lowest >= bottom - band) & (lowest <= bottom)
-    cut_by_frame = float((lowest >= rows - 4).mean())
-    if bottom >= rows - 4 or cut_by_frame > _MAX_CUT or touching.mean() < _MIN_WIDTH:
+    stands = (lowest > bottom).mean() > _MAX_LOWER
+    if bottom >= rows - 4 or stands or touching.mean() < _MIN_WIDTH:
         return nothing
 
     top = int(lowest[touching].min()) - round(_RISE * rows)
