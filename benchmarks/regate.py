@@ -2,8 +2,8 @@
 
     python -m benchmarks.regate --samples 140000
 
-What a reader gets wrong: only the journal's values are synthetic. It has the real schema, with reasons and score
-records of real length, and what is timed is the job `regate` itself.
+What a reader gets wrong: only the journal's values are synthetic. It has the real schema, with reasons and
+score records of real length, and what is timed is the job `regate` itself.
 """
 
 from __future__ import annotations

@@ -71,8 +71,9 @@ class PublishReport:
     def __str__(self) -> str:
         shard_count = self.shards_written + self.shards_kept
         return (
-            f"{self.release}: {self.accepted} accepted of {sum(f.planned for f in self.funnels)} planned "
-            f"samples in {len(self.funnels)} themes; {shard_count} tar parts ({self.shards_written} written), "
+            f"{self.release}: {self.accepted} accepted of {sum(f.planned for f in self.funnels)} "
+            f"planned samples in {len(self.funnels)} themes; {shard_count} tar parts "
+            f"({self.shards_written} written), "
             f"{self.written + self.kept} other files ({self.written} written, {self.removed} removed)"
         )
 

@@ -1,9 +1,9 @@
 """The job `regate`: decide all samples again by new thresholds, from recorded measurements alone.
 
-What a reader gets wrong: no model runs and no media is read. In a root the new thresholds become the newest run
-record, so the next `publish` and the next `synthesize` go by them; samples that a looser gate lets through are
-`live` until a run continues them. A downloaded data set has its JSONL files only: gates whose measurement is not
-in them cannot be asked for, and a looser gate brings nothing back that is not in the tars.
+What a reader gets wrong: no model runs and no media is read. In a root the new thresholds become the newest
+run record, so the next `publish` and the next `synthesize` go by them; samples that a looser gate lets through
+are `live` until a run continues them. A downloaded data set has its JSONL files only: gates whose
+measurement is not in them stay as its publisher had them, and a looser gate brings nothing back.
 """
 
 from __future__ import annotations
@@ -109,13 +109,15 @@ class ThemeFilter:
     rejected: dict[str, int]
     """By gate, the first that closes counts."""
     only_measured: int
-    """Samples that pass but are not in the CSV: they were rejected at the source, their videos are not there."""
+    """Samples that pass but are not in the CSV: they were rejected by the publisher, without videos here."""
 
 
 @dataclass(frozen=True)
 class ReleaseRegateReport:
     output: str
     themes: list[ThemeFilter]
+    not_decided: list[str]
+    """Gates that were given but whose measurement is not in the JSONL files."""
 
     def __str__(self) -> str:
         lines = []
@@ -124,40 +126,43 @@ class ReleaseRegateReport:
             lines.append(f"{item.theme}: {item.kept} of {item.in_csv} kept (rejected: {gates})")
             if item.only_measured:
                 lines[-1] += f"; {item.only_measured} more pass but were not published"
+        if self.not_decided:
+            lines.append(f"not in the JSONL files, left as published: {', '.join(self.not_decided)}")
         return "\n".join([*lines, f"written to {self.output}"])
 
 
 def regate_release(
     release_dir: str, thresholds: Mapping[str, float | None], out_dir: str
 ) -> ReleaseRegateReport:
-    """The same for a copy of the published data set: filtered CSV, metadata and member lists from its JSONL files.
+    """The same for a copy of the published data set, from its JSONL files.
 
-    `out_dir` gets `prompts/` as published, and `members/{theme}_{kind}.txt` (for parts that are there, and named in
-    its own file, `members/{part}.txt`): names of the members to keep, for `tar -xf PART -T LIST`.
+    `out_dir` gets `prompts/` as published but filtered, and `members/{theme}_{kind}.txt`: names of the tar
+    members to keep, one a line.
 
     Args:
-        thresholds: by gate name, those the JSONL files can answer; gates that are missing or None are off.
+        thresholds: by gate name; gates that are missing or None are off, those whose measurement is not in
+            the JSONL files are named in the report and left as the publisher had them.
 
     Raises:
-        ConfigError: an unknown gate, one that the JSONL files cannot answer, or a file that a gate needs is not
-            there or not as published.
+        ConfigError: an unknown gate, or a file that a gate needs is not there or not as published.
     """
     source, out = Path(release_dir), Path(out_dir)
-    asked = {name: value for name, value in thresholds.items() if value is not None}
-    files = {file.gate: file for file in release.JSONL_FILES if file.gate}
-    for name in asked:
+    files = {file.gate for file in release.JSONL_FILES if file.gate}
+    for name in thresholds:
         if name not in _BY_NAME:
             raise ConfigError(f"{name}: no such gate{nearest(name, files)}")
-        if name not in files:
-            raise ConfigError(
-                f"{name}: its measurement is not in the JSONL files; they answer {', '.join(files)}"
-            )
+    given = {name: value for name, value in thresholds.items() if value is not None}
+    asked = {name: value for name, value in given.items() if name in files}
     themes = [theme for theme in THEMES if (source / release.csv_path(theme)).is_file()]
     if not themes:
         raise ConfigError(f"{release_dir} is no copy of the data set: prompts/THEME_train.csv is missing")
     if out.resolve() == source.resolve():
         raise ConfigError(f"{out_dir} is the data set itself; choose another folder for the filtered lists")
-    return ReleaseRegateReport(out_dir, [_filter_theme(source, out, theme, asked) for theme in themes])
+    return ReleaseRegateReport(
+        out_dir,
+        [_filter_theme(source, out, theme, asked) for theme in themes],
+        [name for name in given if name not in files],
+    )
 
 
 def _filter_theme(source: Path, out: Path, theme: str, asked: Mapping[str, float]) -> ThemeFilter:

@@ -118,7 +118,7 @@ JSONL_FILES: tuple[JsonlFile, ...] = (
 
 
 def measurement(file: JsonlFile, record: Mapping[str, Any]) -> float:
-    """What the file's gate reads, from a published record; NaN, which no gate admits, where it is not there."""
+    """What the file's gate reads, from a published record; NaN, which no gate admits, where it is missing."""
     try:
         if file.name == "foreground_grounding_r1":
             return float(sum(len(item["bbox_2d"]) == 4 for item in record["round1_objects"]))
