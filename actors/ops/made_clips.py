@@ -1,0 +1,242 @@
+"""The demo's own source clips: a portrait that moves in front of a still scene, with the exact mask known.
+
+The portrait is scikit-image's `astronaut.png` (Eileen Collins, NASA, public domain), which ships inside the
+wheel; it is used twice, once mirrored, closer and in a blue suit. The scenes are drawn here. Nothing is
+downloaded.
+
+What a reader gets wrong: these clips show that the pipeline runs, not how good it is. The scene stands
+perfectly still, the grain too, and the edge of the figure is the one `MatteStream` gave; real clips are
+harder.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from skimage import data as skimage_data
+
+from actors.backends.embedded.segmenter import Segmenter
+from actors.ops.matte import MatteStream
+from actors.ops.video import encode_video, read_png
+from actors.roles import Frame, Mask
+
+WIDTH, HEIGHT, FPS, NUM_FRAMES = 1280, 720, 16, 81
+
+SWAY_PX = 70.0
+BOB_PX = 4.0
+LEAN_DEG = 1.0
+PAN_PX = 96
+"""6.5 % of the diagonal over the clip; the camera filter rejects from 2 % on."""
+_GRAIN = 2.5  # 8-bit levels, standard deviation: a phone in daylight
+_SUIT_ROWS = 200  # of astronaut.png: below the face, so that a change of hue leaves the skin alone
+
+_SLEEVE = (
+    *((113, 207), (100, 218), (75, 236), (66, 244), (58, 258), (49, 272), (43, 285), (40, 298), (38, 308)),
+    *((34, 317), (30, 330), (26, 345), (25, 360), (25, 372), (21, 385), (20, 397), (21, 415), (24, 432)),
+    *((24, 455), (26, 475), (30, 492), (36, 505), (41, 512)),
+)
+"""Outline of her right sleeve in astronaut.png, (x, y) from the shoulder down, read off by eye."""
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class MadeClip:
+    """How one clip is made; rows are those of astronaut.png (512)."""
+
+    name: str
+    scene: str
+    scale: float
+    bottom_row: int
+    """This row of the portrait lies on the frame's lower edge: what is below it stays outside."""
+    mirrored: bool = False
+    blue_suit: bool = False
+    pan_px: int = 0
+
+
+MADE_CLIPS = (
+    MadeClip("portrait_indoors", "room", scale=1.5, bottom_row=458),
+    MadeClip("portrait_outdoors", "plain", scale=2.0, bottom_row=338, mirrored=True, blue_suit=True),
+    MadeClip("moving_camera", "plain", scale=1.5, bottom_row=458, mirrored=True, pan_px=PAN_PX),
+)
+BROKEN_NAME = "broken.mp4"
+
+
+def make_demo_sources(folder: Path) -> list[Path]:
+    """Writes two good clips, one with a moving camera and one broken file into `folder`; returns their paths.
+
+    81 frames of 1280x720 at 16 a second, so Ingest keeps their bytes; about 10 CPU seconds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for clip in MADE_CLIPS:
+        paths.append(folder / f"{clip.name}.mp4")
+        encode_video((frame for frame, _ in made_frames(clip)), paths[-1], fps=FPS)
+    broken = folder / BROKEN_NAME
+    whole = paths[-1].read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    return [*paths, broken]
+
+
+def made_masks(name: str) -> Iterator[Mask]:
+    """The exact foreground, (720, 1280) bool, of every frame of the clip `name` (without ".mp4")."""
+    clip = next((clip for clip in MADE_CLIPS if clip.name == name), None)
+    if clip is None:
+        raise KeyError(f"no made clip {name!r}; there are {', '.join(clip.name for clip in MADE_CLIPS)}")
+    for _, mask in made_frames(clip):
+        yield mask
+
+
+def made_frames(clip: MadeClip) -> Iterator[tuple[Frame, Mask]]:
+    """Every frame, (720, 1280, 3) RGB, with its mask: where the figure covers at least half of the pixel."""
+    figure = _figure(clip.mirrored, clip.blue_suit)
+    scene = room(WIDTH + clip.pan_px) if clip.scene == "room" else plain(WIDTH + clip.pan_px)
+    for index in range(NUM_FRAMES):
+        phase = 2 * np.pi * index / NUM_FRAMES
+        left = round(clip.pan_px * index / (NUM_FRAMES - 1))
+        turn = cv2.getRotationMatrix2D((256.0, 512.0), LEAN_DEG * float(np.sin(phase)), clip.scale)
+        turn[0, 2] += WIDTH / 2 - 256 + SWAY_PX * np.sin(phase) - left
+        turn[1, 2] += HEIGHT - 512 + (512 - clip.bottom_row) * clip.scale + BOB_PX * np.sin(2 * phase)
+        placed = cv2.warpAffine(figure, turn, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC)
+        alpha = np.clip(placed[..., 3:], 0.0, 1.0)
+        view = scene[:, left : left + WIDTH]
+        frame = np.clip(placed[..., :3] + (1.0 - alpha) * view, 0.0, 255.0)
+        yield np.rint(frame).astype(np.uint8), alpha[..., 0] >= 0.5
+
+
+@functools.cache
+def _figure(mirrored: bool, blue_suit: bool) -> Floats:
+    """The portrait cut out: (512, 512, 4) float32, colours times alpha, and alpha 0..1."""
+    picture = read_png(Path(str(skimage_data.__file__)).with_name("astronaut.png"))
+    salient = (Segmenter().matte(picture) > 0.5).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(salient)
+    # The network takes the red stripes of the flag for a part of the orange suit.
+    flag = np.zeros(salient.shape, np.uint8)
+    cv2.fillPoly(flag, [np.array([(0, 200), *_SLEEVE, (0, 512)], np.int32)], 1)
+    largest: Mask = labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    cutout = MatteStream().cut(picture, largest & (flag == 0))
+    colours = _in_blue(cutout.foreground) if blue_suit else cutout.foreground
+    outside = cv2.GaussianBlur(flag.astype(np.float32), (0, 0), 0.8)
+    alpha = np.minimum(cutout.alpha.astype(np.float32) / 255.0, 1.0 - outside)[..., None]
+    result = np.concatenate([colours.astype(np.float32) * alpha, alpha], axis=2)
+    return np.ascontiguousarray(result[:, ::-1] if mirrored else result)
+
+
+def _in_blue(picture: Frame) -> Frame:
+    """The orange of the suit turned to blue; skin and hair, above `_SUIT_ROWS`, stay."""
+    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV).astype(np.int32)
+    orange = ((hsv[..., 0] < 16) | (hsv[..., 0] > 172)) & (hsv[..., 1] > 90)
+    orange[:_SUIT_ROWS] = False
+    hsv[..., 0] = np.where(orange, (hsv[..., 0] + 104) % 180, hsv[..., 0])
+    hsv[..., 1:] = np.where(orange[..., None], hsv[..., 1:] * np.array([0.75, 0.72]), hsv[..., 1:])
+    return np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB), np.uint8)
+
+
+# Scenes: (720, width, 3) float32, 0..255, slightly out of focus, with grain that does not move.
+
+
+def room(width: int) -> Floats:
+    """A painted wall with a window, a shelf of books and a wooden floor edge; light from the left."""
+    random = np.random.default_rng(11)
+    scene = np.empty((HEIGHT, width, 3), np.float32)
+    light = np.linspace(1.06, 0.78, width, dtype=np.float32)[None, :, None]
+    scene[:] = np.array([196, 188, 172], np.float32) * light
+    scene *= 1.0 + 0.05 * _clouds(random, (HEIGHT, width), 6.0)[..., None]
+    _window(scene, random, left=70, top=70, right=330, bottom=430)
+    for shelf, top in enumerate((120, 300, 480)):
+        _shelf(scene, random, left=width - 330, right=width - 40, top=top, height=150, seed=shelf)
+    cv2.rectangle(scene, (0, 640), (width, 662), (222.0, 216.0, 206.0), -1)
+    planks = 1.0 + 0.10 * _clouds(random, (58, width), 1.2, stretch=8)[..., None]
+    scene[662:] = np.array([136, 98, 66], np.float32) * planks * light
+    return _photographed(scene, random, blur=2.2)
+
+
+def _window(
+    scene: Floats, random: np.random.Generator, *, left: int, top: int, right: int, bottom: int
+) -> None:
+    height, width = bottom - top, right - left
+    down = np.linspace(0.0, 1.0, height, dtype=np.float32)[:, None, None]
+    outside = (1 - down) * np.array([205, 222, 240], np.float32) + down * np.array(
+        [236, 238, 232], np.float32
+    )
+    leaves = _clouds(random, (height, width), 4.0)[..., None] + 1.6 * down - 1.0
+    outside = np.where(leaves > 0.15, np.array([112, 128, 96], np.float32) + 34 * leaves, outside)
+    scene[top:bottom, left:right] = cv2.GaussianBlur(outside.astype(np.float32), (0, 0), 7.0)
+    for x in (left, (left + right) // 2, right):
+        cv2.line(scene, (x, top), (x, bottom), (238.0, 235.0, 228.0), 14)
+    for y in (top, (top + bottom) // 2, bottom):
+        cv2.line(scene, (left - 7, y), (right + 7, y), (238.0, 235.0, 228.0), 14)
+    cv2.rectangle(scene, (left - 26, bottom + 8), (right + 26, bottom + 30), (226.0, 221.0, 212.0), -1)
+
+
+def _shelf(
+    scene: Floats, random: np.random.Generator, *, left: int, right: int, top: int, height: int, seed: int
+) -> None:
+    floor = top + height
+    scene[top:floor, left:right] *= 0.62  # the back of the shelf lies in shadow
+    spines = ((120, 62, 54), (66, 84, 110), (94, 112, 82), (182, 160, 116), (88, 70, 92), (156, 150, 140))
+    x = left + 8 + 5 * seed
+    while x < right - 60 + 40 * (seed % 2):
+        thick, tall = int(random.integers(13, 30)), int(random.integers(88, 132))
+        colour = np.array(spines[int(random.integers(len(spines)))], np.float32) * random.uniform(0.8, 1.15)
+        round_back = 0.75 + 0.35 * np.sin(np.linspace(0.3, 2.8, thick, dtype=np.float32))[None, :, None]
+        scene[floor - tall : floor, x : x + thick] = colour * round_back
+        scene[floor - tall + 14 : floor - tall + 20, x + 2 : x + thick - 2] *= 1.25
+        x += thick + int(random.integers(1, 4))
+    cv2.rectangle(scene, (left - 6, floor), (right + 6, floor + 14), (150.0, 112.0, 78.0), -1)
+    scene[floor + 14 : floor + 30, left:right] *= np.linspace(0.7, 1.0, 16, dtype=np.float32)[:, None, None]
+
+
+def plain(width: int) -> Floats:
+    """A meadow under a light sky, with hills on the horizon that fade in haze."""
+    random = np.random.default_rng(23)
+    horizon = 380
+    down = np.linspace(0.0, 1.0, horizon, dtype=np.float32)[:, None, None]
+    sky = (1 - down) * np.array([138, 168, 204], np.float32) + down * np.array([216, 222, 224], np.float32)
+    cover = np.clip(_clouds(random, (horizon, width), 5.0, stretch=3)[..., None] * 0.9 - 0.1, 0.0, 0.8)
+    scene = np.empty((HEIGHT, width, 3), np.float32)
+    scene[:horizon] = sky + cover * (np.array([246, 245, 242], np.float32) - sky)
+    hills = ((60, (164, 176, 188)), (34, (132, 146, 142)), (16, (104, 114, 92)))
+    rows = np.arange(HEIGHT)[:, None]
+    for rise, colour in hills:
+        ridge = horizon + 6 - rise * (1.0 + 0.8 * _ridge(random, width, 3.0 + 60 / rise))
+        shade = 1.0 + 0.08 * _clouds(random, (HEIGHT, width), 30.0)[..., None]
+        scene = np.where((rows > ridge)[..., None], np.array(colour, np.float32) * shade, scene)
+    depth = np.linspace(0.0, 1.0, HEIGHT - horizon, dtype=np.float32)[:, None, None]
+    blades = np.zeros((HEIGHT - horizon, width), np.float32)
+    for near, size in ((0.0, 60.0), (0.35, 24.0), (0.7, 10.0)):  # tufts grow toward the camera
+        weight = np.clip(1.0 - np.abs(depth[..., 0] - near) / 0.4, 0.15, 1.0)
+        blades += weight * _clouds(random, blades.shape, size, stretch=2)
+    thin = cv2.GaussianBlur(random.normal(0.0, 9.0, blades.shape).astype(np.float32), (0, 0), 1.4, sigmaY=5.0)
+    blades += thin * depth[..., 0] * 1.6
+    meadow = (1 - depth) * np.array([164, 160, 116], np.float32) + depth * np.array([98, 104, 62], np.float32)
+    scene[horizon:] = meadow * (1.0 + 0.15 * blades[..., None])
+    return _photographed(scene.astype(np.float32), random, blur=1.8)
+
+
+def _clouds(random: np.random.Generator, shape: tuple[int, int], cells: float, *, stretch: int = 1) -> Floats:
+    """Smooth noise of four octaves, about -1..1; `cells` of the first octave fit into 720 pixels."""
+    total = np.zeros(shape, np.float32)
+    for octave in range(4):
+        rows = max(2, round(cells * 2**octave * shape[0] / HEIGHT) + 2)
+        columns = max(2, round(cells * 2**octave * shape[1] / HEIGHT / stretch) + 2)
+        grid = random.normal(0.0, 1.0, (rows, columns)).astype(np.float32)
+        total += cv2.resize(grid, shape[::-1], interpolation=cv2.INTER_CUBIC) * np.float32(0.5**octave)
+    return total * np.float32(0.5)
+
+
+def _ridge(random: np.random.Generator, width: int, cells: float) -> Floats:
+    line: Floats = _clouds(random, (2, width), cells)[0]
+    return line
+
+
+def _photographed(scene: Floats, random: np.random.Generator, *, blur: float) -> Floats:
+    soft = cv2.GaussianBlur(scene, (0, 0), blur)
+    grain = random.normal(0.0, _GRAIN, (*scene.shape[:2], 1)) + random.normal(0.0, _GRAIN / 2, scene.shape)
+    return np.clip(soft + grain, 0.0, 255.0).astype(np.float32)
