@@ -46,7 +46,7 @@ def _console() -> Console:
 @contextmanager
 def _exits() -> Iterator[None]:
     """Turn what can go wrong into one clear line and the exit code it stands for."""
-    from ray_jobs.root import RootBusyError
+    from ray_jobs.root import RootBusyError, RunFailedError
     from ray_jobs.sources import SourcesError
 
     signal.signal(signal.SIGTERM, _stop)
@@ -56,7 +56,7 @@ def _exits() -> Iterator[None]:
         _fail(str(error), USAGE)
     except (StoreError, RootBusyError, NewerSchemaError) as error:
         _fail(str(error), RUN_FAILED)
-    except OSError as error:
+    except (OSError, RunFailedError) as error:
         _fail(f"{error}. What was finished is kept; the same command continues", RUN_FAILED)
     except KeyboardInterrupt:
         _fail("stopped; the same command continues", 128 + signal.SIGINT)

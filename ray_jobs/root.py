@@ -49,6 +49,10 @@ class RootBusyError(Exception):
     """Another run holds the root; the message says who."""
 
 
+class RunFailedError(Exception):
+    """An error that is not a sample's ended the run; what was journaled is kept."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """`journal/runs/N.json`: what a run was, written once when it opens."""

@@ -15,9 +15,11 @@ import pyarrow as pa
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayError
 
 from actors.guard import Guard, RunContext
 from actors.pipeline import PlannedActor
+from ray_jobs.root import RunFailedError
 from schemas.config import RunConfig
 from schemas.records import Row
 
@@ -69,7 +71,17 @@ def stream(
             data = data.map_batches(fan_out, batch_format="pyarrow", num_cpus=_task_cpus(pools))
             fanned_out = True
         data = _in_pool(data, item, context) if pools else _as_function(data, item, context)
-    return sum(len(batch["key"]) for batch in data.iter_batches(batch_size=None, batch_format="pyarrow"))
+    try:
+        return sum(batch.num_rows for batch in data.iter_batches(batch_size=None, batch_format="pyarrow"))
+    except RayError as error:
+        raise RunFailedError(_innermost(error)) from error
+
+
+def _innermost(error: BaseException) -> str:
+    """What went wrong on the worker, without Ray's layers round it."""
+    while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
+        error = cause
+    return f"{type(error).__name__}: {error}".strip().splitlines()[-1]
 
 
 def _set_data_context() -> None:

@@ -32,7 +32,6 @@ from ray_jobs.root import (
     write_samples,
 )
 from ray_jobs.sources import SourceEntry, plan_samples
-from ray_jobs.stream import start_ray, stream
 from schemas.config import RunConfig
 
 
@@ -82,6 +81,8 @@ def _run(
     config: RunConfig,
     console: Console,
 ) -> dict[str, ActorCount]:
+    from ray_jobs.stream import start_ray, stream  # a run with nothing to do need not load Ray
+
     limits = thresholds(tuple(planned))
     context = RunContext(
         root=store.uri,
