@@ -77,7 +77,7 @@ def make_demo_sources(folder: Path) -> list[Path]:
     paths = []
     for clip in MADE_CLIPS:
         paths.append(folder / f"{clip.name}.mp4")
-        encode_video((frame for frame, _ in made_frames(clip)), paths[-1], fps=FPS)
+        encode_video(made_frames(clip), paths[-1], fps=FPS)
     broken = folder / BROKEN_NAME
     whole = paths[-1].read_bytes()
     broken.write_bytes(whole[: len(whole) // 2])
@@ -85,34 +85,65 @@ def make_demo_sources(folder: Path) -> list[Path]:
 
 
 def made_masks(name: str) -> Iterator[Mask]:
-    """The exact foreground, (720, 1280) bool, of every frame of the clip `name` (without ".mp4")."""
+    """The exact foreground, (720, 1280) bool, of every frame of the clip `name` (without ".mp4").
+
+    A pixel counts where the figure covers at least half of it.
+    """
     clip = next((clip for clip in MADE_CLIPS if clip.name == name), None)
     if clip is None:
         raise KeyError(f"no made clip {name!r}; there are {', '.join(clip.name for clip in MADE_CLIPS)}")
-    for _, mask in made_frames(clip):
+    alpha = _figure(clip.mirrored, clip.blue_suit)[1]
+    for index in range(NUM_FRAMES):
+        area, placement = _placement(clip, index)
+        mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+        mask[area] = _placed(alpha, area, placement) >= 0.5
         yield mask
 
 
-def made_frames(clip: MadeClip) -> Iterator[tuple[Frame, Mask]]:
-    """Every frame, (720, 1280, 3) RGB, with its mask: where the figure covers at least half of the pixel."""
-    figure = _figure(clip.mirrored, clip.blue_suit)
+def made_frames(clip: MadeClip) -> Iterator[Frame]:
+    """Every frame of one clip, (720, 1280, 3) RGB."""
+    colours, alpha = _figure(clip.mirrored, clip.blue_suit)
     scene = room(WIDTH + clip.pan_px) if clip.scene == "room" else plain(WIDTH + clip.pan_px)
+    still = np.rint(scene).astype(np.uint8)
     for index in range(NUM_FRAMES):
-        phase = 2 * np.pi * index / NUM_FRAMES
-        left = round(clip.pan_px * index / (NUM_FRAMES - 1))
-        turn = cv2.getRotationMatrix2D((256.0, 512.0), LEAN_DEG * float(np.sin(phase)), clip.scale)
-        turn[0, 2] += WIDTH / 2 - 256 + SWAY_PX * np.sin(phase) - left
-        turn[1, 2] += HEIGHT - 512 + (512 - clip.bottom_row) * clip.scale + BOB_PX * np.sin(2 * phase)
-        placed = cv2.warpAffine(figure, turn, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC)
-        alpha = np.clip(placed[..., 3:], 0.0, 1.0)
-        view = scene[:, left : left + WIDTH]
-        frame = np.clip(placed[..., :3] + (1.0 - alpha) * view, 0.0, 255.0)
-        yield np.rint(frame).astype(np.uint8), alpha[..., 0] >= 0.5
+        area, placement = _placement(clip, index)
+        left = _pan(clip, index)
+        frame = still[:, left : left + WIDTH].copy()
+        share = np.clip(_placed(alpha, area, placement), 0.0, 1.0)[..., None]
+        mixed = _placed(colours, area, placement) + (1.0 - share) * frame[area]
+        frame[area] = np.rint(np.clip(mixed, 0.0, 255.0)).astype(np.uint8)
+        yield frame
+
+
+def _pan(clip: MadeClip, index: int) -> int:
+    return round(clip.pan_px * index / (NUM_FRAMES - 1))
+
+
+def _placement(clip: MadeClip, index: int) -> tuple[tuple[slice, slice], Floats]:
+    lift = (512 - clip.bottom_row) * clip.scale
+    turn[1, 2] += HEIGHT - 512 + lift + BOB_PX * np.sin(2 * phase)
+    phase = 2 * np.pi * index / NUM_FRAMES
+    turn = cv2.getRotationMatrix2D((256.0, 512.0), LEAN_DEG * float(np.sin(phase)), clip.scale)
+    turn[0, 2] += WIDTH / 2 - 256 + SWAY_PX * np.sin(phase) - _pan(clip, index)
+    turn[1, 2] += HEIGHT - 512 + (512 - clip.bottom_row) * clip.scale + BOB_PX * np.sin(2 * phase)
+    corners = turn @ np.array([[0, 512, 0, 512], [0, 0, 512, 512], [1, 1, 1, 1]])
+    low, high = np.floor(corners.min(axis=1)).astype(int), np.ceil(corners.max(axis=1)).astype(int)
+    columns = slice(max(int(low[0]), 0), min(int(high[0]), WIDTH))
+    rows = slice(max(int(low[1]), 0), min(int(high[1]), HEIGHT))
+    return (rows, columns), turn.astype(np.float32)
+
+
+def _placed(layer: Floats, area: tuple[slice, slice], placement: Floats) -> Floats:
+    rows, columns = area
+    shifted = placement.astype(np.float64)
+    shifted[:, 2] -= (columns.start, rows.start)
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    return np.asarray(cv2.warpAffine(layer, shifted, size, flags=cv2.INTER_CUBIC), np.float32)
 
 
 @functools.cache
-def _figure(mirrored: bool, blue_suit: bool) -> Floats:
-    """The portrait cut out: (512, 512, 4) float32, colours times alpha, and alpha 0..1."""
+def _figure(mirrored: bool, blue_suit: bool) -> tuple[Floats, Floats]:
+    """The portrait cut out: colours times alpha, (512, 512, 3) 0..255, and alpha, (512, 512) 0..1."""
     picture = read_png(Path(str(skimage_data.__file__)).with_name("astronaut.png"))
     salient = (Segmenter().matte(picture) > 0.5).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(salient)
@@ -123,9 +154,11 @@ def _figure(mirrored: bool, blue_suit: bool) -> Floats:
     cutout = MatteStream().cut(picture, largest & (flag == 0))
     colours = _in_blue(cutout.foreground) if blue_suit else cutout.foreground
     outside = cv2.GaussianBlur(flag.astype(np.float32), (0, 0), 0.8)
-    alpha = np.minimum(cutout.alpha.astype(np.float32) / 255.0, 1.0 - outside)[..., None]
-    result = np.concatenate([colours.astype(np.float32) * alpha, alpha], axis=2)
-    return np.ascontiguousarray(result[:, ::-1] if mirrored else result)
+    smooth = cv2.medianBlur(cutout.alpha, 3).astype(np.float32) / 255.0
+    alpha = np.minimum(smooth, 1.0 - outside)
+    layers = (colours.astype(np.float32) * alpha[..., None], alpha)
+    step = -1 if mirrored else 1
+    return np.ascontiguousarray(layers[0][:, ::step]), np.ascontiguousarray(layers[1][:, ::step])
 
 
 def _in_blue(picture: Frame) -> Frame:
