@@ -25,8 +25,8 @@ from schemas.gates import GATES
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DATA_MODEL = ROOT / "docs" / "data_model.md"
-_TREE = re.compile(r"(<!-- tree -->\n```\n)(.*?)(```\n<!-- /tree -->)", re.DOTALL)
-_COLUMNS = re.compile(r"(<!-- columns -->\n)(.*?)(<!-- /columns -->)", re.DOTALL)
+_TREE = re.compile(r"(<!-- tree -->\n+```\n)(.*?)(```\n+<!-- /tree -->)", re.DOTALL)
+_COLUMNS = re.compile(r"(<!-- columns -->\n+)(.*?)(\n*<!-- /columns -->)", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _INDENT = 2
 _WORDS_AT = 32
@@ -118,7 +118,7 @@ def columns_table() -> str:
         kind = _kind(column)
         by = added_by.get(column.name, "planning")
         rows.append(f"| `{column.name}` | {kind} | {by} | {column.about} |")
-    return "\n".join(rows) + "\n"
+    return "\n".join(rows)
 
 
 def _kind(column: Column | MediaColumn) -> str:
