@@ -19,6 +19,7 @@ from typer.main import get_group
 
 from actors.pipeline import BROUGHT, PIPELINE
 from ray_jobs.__main__ import app
+from ray_jobs.settings import DEFAULT_CONFIG, load_config
 from schemas.columns import COLUMNS, OBJECT, Column, MediaColumn
 from schemas.gates import GATES
 
@@ -177,6 +178,30 @@ def test_the_readme_names_every_actor_gate_and_job() -> None:
     names = [*(actor.__name__ for actor in PIPELINE), *(gate.name for gate in GATES)]
     jobs = [f"`{name}" for name in get_group(app).commands]
     assert not [name for name in (*names, *jobs) if name not in text]
+
+
+def commands(text: str) -> list[list[str]]:
+    """Words after `python -m ray_jobs` of every such line in a code block or a Makefile."""
+    joined = text.replace("\\\n", " ")
+    found = re.findall(r"^[^|\n]*(?:python|\$\(PY\)) -m ray_jobs ([^#\n`]*)", joined, flags=re.MULTILINE)
+    return [line.split() for line in found]
+
+
+@pytest.mark.parametrize("file", [*documents(), ROOT / "Makefile"], ids=lambda path: path.name)
+def test_the_commands_that_are_written_down_have_jobs_and_options_that_exist(file: Path) -> None:
+    jobs = get_group(app).commands
+    for job, *words in commands(file.read_text("utf-8")):
+        if job in ("JOB", "--help"):
+            continue
+        known = {option for item in jobs[job].params for option in item.opts + item.secondary_opts}
+        given = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", " ".join(words)))
+        assert given <= known | {"--help"}, f"{job} in {file.name}"
+        load_config(ROOT / DEFAULT_CONFIG, re.findall(r"--set (\S+=\S+)", " ".join(words)))
+
+
+def test_the_readme_shows_a_command_for_every_job_a_person_runs_by_hand() -> None:
+    shown = {job for job, *_ in commands(README.read_text("utf-8"))}
+    assert {"synthesize", "status", "verify", "regate", "publish"} <= shown
 
 
 def rewrite() -> None:
