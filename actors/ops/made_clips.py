@@ -120,12 +120,12 @@ def _pan(clip: MadeClip, index: int) -> int:
 
 
 def _placement(clip: MadeClip, index: int) -> tuple[tuple[slice, slice], Floats]:
-    lift = (512 - clip.bottom_row) * clip.scale
-    turn[1, 2] += HEIGHT - 512 + lift + BOB_PX * np.sin(2 * phase)
+    """Where the figure lies (rows, columns), and the 2x3 matrix that carries the portrait there."""
     phase = 2 * np.pi * index / NUM_FRAMES
     turn = cv2.getRotationMatrix2D((256.0, 512.0), LEAN_DEG * float(np.sin(phase)), clip.scale)
+    lift = (512 - clip.bottom_row) * clip.scale
     turn[0, 2] += WIDTH / 2 - 256 + SWAY_PX * np.sin(phase) - _pan(clip, index)
-    turn[1, 2] += HEIGHT - 512 + (512 - clip.bottom_row) * clip.scale + BOB_PX * np.sin(2 * phase)
+    turn[1, 2] += HEIGHT - 512 + lift + BOB_PX * np.sin(2 * phase)
     corners = turn @ np.array([[0, 512, 0, 512], [0, 0, 512, 512], [1, 1, 1, 1]])
     low, high = np.floor(corners.min(axis=1)).astype(int), np.ceil(corners.max(axis=1)).astype(int)
     columns = slice(max(int(low[0]), 0), min(int(high[0]), WIDTH))
