@@ -341,7 +341,9 @@ def _shard_plan(
 ) -> pa.Table:
     """The durable plan: the newest one if it still holds, else the next, stored before any byte of a part."""
     names = list(store.keys(PLANS))
-    before = pq.read_table(store.local_path(names[-1])) if names else shards.PLAN.empty_table()
+    before = (
+        pq.read_table(store.local_path(names[-1]), partitioning=None) if names else shards.PLAN.empty_table()
+    )
     metadata = {**shards.PLAN.metadata, b"shard_bytes": str(shard_bytes).encode()}
     keep = not repack and (before.schema.metadata or {}).get(b"shard_bytes") == metadata[b"shard_bytes"]
     boundaries = _boundaries(before) if keep else {}

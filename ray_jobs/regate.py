@@ -1,8 +1,8 @@
 """The job `regate`: decide all samples again by new thresholds, from recorded measurements alone.
 
 What a reader gets wrong: no model runs and no media is read. In a root the new thresholds become the newest
-run record, so the next `publish` and the next `synthesize` go by them; samples that a looser gate lets through
-are `live` until a run continues them. A downloaded data set has its JSONL files only: gates whose
+run record, so the next `publish` and the next `synthesize` go by them; samples that a looser gate lets
+through are `live` until a run continues them. A downloaded data set has its JSONL files only: gates whose
 measurement is not in them stay as its publisher had them, and a looser gate brings nothing back.
 """
 
@@ -169,7 +169,7 @@ def _filter_theme(source: Path, out: Path, theme: str, asked: Mapping[str, float
     measured = {
         file.gate: _measurements(source / release.jsonl_path(theme, file.name), file)
         for file in release.JSONL_FILES
-        if file.gate in asked
+        if file.gate is not None and file.gate in asked
     }
     order = [gate for gate in GATES if gate.name in asked]
     rejected = {gate.name: 0 for gate in order}

@@ -1,0 +1,78 @@
+"""A release while `verify` checks it: its files, what its tables say, and the faults so far.
+
+What a reader gets wrong: `complete` is not a finding but a demand: whether a missing file is a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas import release
+from schemas.release import Place
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """Something that is not as it should be: in which file of the release, and what."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+@dataclass
+class Theme:
+    """What the CSV and the manifest say of one theme; None where there is no such file."""
+
+    prompts: dict[str, str] | None = None
+    digests: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By kind and sample, from the manifest."""
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By gate column and sample, from the manifest."""
+    num_frames: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Release:
+    """A release that is being checked: what is there, what is known of it, and the faults so far."""
+
+    folder: Path
+    complete: bool
+    """Whether every file must be there."""
+    places: dict[str, Place] = field(default_factory=dict)
+    themes: dict[str, Theme] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def fault(self, path: str, message: str) -> None:
+        self.faults.append(Fault(path, message))
+
+    def expect(self, path: str) -> bool:
+        """Whether a file is there; in a complete release it must be."""
+        if path in self.places:
+            return True
+        if self.complete:
+            reason = " (the last publish did not finish)" if path == release.SHARD_INDEX else ""
+            self.fault(path, f"missing{reason}")
+        return False
+
+    def table(self, path: str, columns: Iterable[str] | None, newest: int) -> pa.Table | None:
+        """A Parquet file, or None with a fault when it is unreadable or of a newer schema than `newest`."""
+        try:
+            table = pq.read_table(
+                self.folder / path, columns=list(columns) if columns else None, partitioning=None
+            )
+        except (pa.ArrowException, OSError) as error:
+            self.fault(path, f"unreadable: {error}")
+            return None
+        version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
+        if version > newest:
+            self.fault(path, f"schema version {version}, this software knows up to {newest}")
+            return None
+        return table
