@@ -38,11 +38,11 @@ class Cutout:
     def over(self, background: Frame) -> Frame:
         """The cut-out laid over `background` (same size)."""
         out = background.copy()
-        out[self.alpha == 255] = self.foreground[self.alpha == 255]
-        ys, xs = np.nonzero((self.alpha > 0) & (self.alpha < 255))
-        alpha = self.alpha[ys, xs, None].astype(np.float32) / 255.0
-        mixed = alpha * self.foreground[ys, xs] + (1.0 - alpha) * background[ys, xs]
-        out[ys, xs] = np.rint(mixed).astype(np.uint8)
+        cv2.copyTo(self.foreground, (self.alpha == 255).astype(np.uint8), out)
+        where = np.unravel_index(np.flatnonzero((self.alpha > 0) & (self.alpha < 255)), self.alpha.shape)
+        alpha = self.alpha[where][:, None].astype(np.float32) / 255.0
+        mixed = alpha * self.foreground[where] + (1.0 - alpha) * background[where]
+        out[where] = np.rint(mixed).astype(np.uint8)
         return out
 
 
@@ -77,10 +77,10 @@ class MatteStream:
     def _steady(self, frame: Frame, alpha: Floats) -> Floats:
         """Blends in the alpha of the frame before where the picture did not change between the two."""
         if self._frame is not None and self._alpha is not None:
-            ys, xs = np.nonzero(alpha != self._alpha)
-            change = cv2.blur(cv2.absdiff(frame, self._frame), (5, 5))[ys, xs].max(axis=1)
+            where = np.unravel_index(np.flatnonzero(alpha != self._alpha), alpha.shape)
+            change = cv2.blur(cv2.absdiff(frame, self._frame), (5, 5))[where].max(axis=1)
             weight = _HOLD * np.exp(-((change.astype(np.float32) / _STILL) ** 2))
-            alpha[ys, xs] += weight * (self._alpha[ys, xs] - alpha[ys, xs])
+            alpha[where] += weight * (self._alpha[where] - alpha[where])
         self._frame, self._alpha = frame, alpha
         return alpha
 
@@ -91,7 +91,8 @@ def _cut_part(frame: Frame, mask: Mask, scale: float) -> tuple[Floats, Frame]:
     signed = _signed_distance(mask) / np.float32(scale)
     small = cv2.resize(frame, small_size, interpolation=cv2.INTER_AREA).astype(np.float32)
     small_signed = cv2.resize(signed, small_size, interpolation=cv2.INTER_AREA)
-    where = np.nonzero((signed > -REACH_OUT) & (signed < REACH_IN + _SPILL))
+    band = (signed > -REACH_OUT) & (signed < REACH_IN + _SPILL)
+    where = np.unravel_index(np.flatnonzero(band), mask.shape)
     pixels, edge = frame[where].astype(np.float32), signed[where]
     inner = _carried(small, (small_signed > REACH_IN).astype(np.float32), where)
     outer = _carried(small, (small_signed < -REACH_OUT).astype(np.float32), where)
@@ -114,9 +115,8 @@ def _cut_part(frame: Frame, mask: Mask, scale: float) -> tuple[Floats, Frame]:
 
     alpha = mask.astype(np.float32)
     alpha[where] = by_mask + trust * (by_colour - by_mask)
-    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    smooth = cv2.ximgproc.guidedFilter(gray, alpha, 3, 60.0)
-    values = np.clip(smooth[where] * 1.06 - 0.03, floor, ceiling)
+    gray = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+    values = np.clip(_guided(gray, alpha)[where] * 1.06 - 0.03, floor, ceiling)
     alpha[where] = values
 
     # Unmix: what is left of the pixel without its share of the old background, held near the own colours.
@@ -128,6 +128,15 @@ def _cut_part(frame: Frame, mask: Mask, scale: float) -> tuple[Floats, Frame]:
     cleaned = frame.copy()
     cleaned[where] = np.clip(np.rint(pixels + clean * (held - pixels)), 0, 255).astype(np.uint8)
     return alpha, cleaned
+
+
+def _guided(guide: Floats, values: Floats) -> Floats:
+    """He's guided filter of radius 3: a third of the time of `ximgproc.guidedFilter`."""
+    size = (7, 7)
+    mean, level = cv2.blur(guide, size), cv2.blur(values, size)
+    variance = cv2.blur(guide * guide, size) - mean * mean
+    slope = (cv2.blur(guide * values, size) - mean * level) / (variance + 60.0)
+    return np.asarray(cv2.blur(slope, size) * guide + cv2.blur(level - slope * mean, size), dtype=np.float32)
 
 
 def _signed_distance(mask: Mask) -> Floats:
@@ -143,17 +152,17 @@ def _carried(picture: Floats, seeds: Floats, where: tuple[npt.NDArray[np.intp], 
 
     (N, 4): mean red, green, blue and their spread, of the seeds that are near, and of far ones where none is.
     """
-    stacked = np.dstack([picture, (picture * picture).sum(axis=2)]) * seeds[..., None]
-    colour = np.zeros_like(stacked)
-    weight = np.full(seeds.shape, 1e-6, dtype=np.float32)
-    for radius, share in ((_NEAR, 1.0), (_FAR, 0.02)):
-        size = (2 * radius + 1, 2 * radius + 1)
-        colour += share * cv2.blur(stacked, size)
-        weight += share * cv2.blur(seeds, size)
-    colour /= weight[..., None]
-    colour[..., 3] -= (colour[..., :3] ** 2).sum(axis=2)
+    energy = cv2.transform(picture * picture, np.ones((1, 3)))
+    stacked = cv2.merge([cv2.multiply(plane, seeds) for plane in (*cv2.split(picture), energy)])
     height, width = seeds.shape
     ys, xs = (np.minimum(axis // 2, limit - 1) for axis, limit in zip(where, (height, width), strict=True))
-    points = colour[ys, xs]
+    points = np.zeros((len(ys), 4), dtype=np.float32)
+    weight = np.full((len(ys), 1), 1e-6, dtype=np.float32)
+    for radius, share in ((_NEAR, 1.0), (_FAR, 0.02)):
+        size = (2 * radius + 1, 2 * radius + 1)
+        points += share * cv2.blur(stacked, size)[ys, xs]
+        weight += share * cv2.blur(seeds, size)[ys, xs, None]
+    points /= weight
+    points[:, 3] -= (points[:, :3] ** 2).sum(axis=1)
     points[:, 3] = np.sqrt(np.maximum(points[:, 3], 0.0) / 3.0)
-    return np.asarray(points, dtype=np.float32)
+    return points

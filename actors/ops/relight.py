@@ -112,7 +112,7 @@ def composite(cutout: Cutout, background: Frame, light: Relight, *, wrap: bool =
     reach = _WRAP_REACH * height / 720.0
     core = (cutout.alpha > 127).astype(np.uint8)
     depth = cv2.distanceTransform(core, cv2.DIST_L2, 3)
-    where = np.nonzero((depth > 0) & (depth < reach))
+    where = np.unravel_index(np.flatnonzero((depth > 0) & (depth < reach)), depth.shape)
     if not where[0].size:
         return out
     small = cv2.resize(background, (max(width // 8, 1), max(height // 8, 1)), interpolation=cv2.INTER_AREA)
