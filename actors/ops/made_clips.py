@@ -175,15 +175,15 @@ def _in_blue(picture: Frame) -> Frame:
 
 
 def room(width: int) -> Floats:
-    """A painted wall with a window, a shelf of books and a wooden floor edge; light from the left."""
+    """A painted wall with panelling, a window and a curtain, a wooden floor; light from the left."""
     random = np.random.default_rng(11)
     scene = np.empty((HEIGHT, width, 3), np.float32)
     light = np.linspace(1.06, 0.78, width, dtype=np.float32)[None, :, None]
     scene[:] = np.array([196, 188, 172], np.float32) * light
     scene *= 1.0 + 0.05 * _clouds(random, (HEIGHT, width), 6.0)[..., None]
+    _panelling(scene, top=505, bottom=640)
     _window(scene, random, left=70, top=70, right=330, bottom=430)
-    for shelf, top in enumerate((120, 300, 480)):
-        _shelf(scene, random, left=width - 330, right=width - 40, top=top, height=150, seed=shelf)
+    _curtain(scene, random, left=width - 300, right=width - 40, top=44, bottom=632)
     cv2.rectangle(scene, (0, 640), (width, 662), (222.0, 216.0, 206.0), -1)
     planks = 1.0 + 0.10 * _clouds(random, (58, width), 1.2, stretch=8)[..., None]
     scene[662:] = np.array([136, 98, 66], np.float32) * planks * light
@@ -208,22 +208,28 @@ def _window(
     cv2.rectangle(scene, (left - 26, bottom + 8), (right + 26, bottom + 30), (226.0, 221.0, 212.0), -1)
 
 
-def _shelf(
-    scene: Floats, random: np.random.Generator, *, left: int, right: int, top: int, height: int, seed: int
+def _curtain(
+    scene: Floats, random: np.random.Generator, *, left: int, right: int, top: int, bottom: int
 ) -> None:
-    floor = top + height
-    scene[top:floor, left:right] *= 0.62  # the back of the shelf lies in shadow
-    spines = ((120, 62, 54), (66, 84, 110), (94, 112, 82), (182, 160, 116), (88, 70, 92), (156, 150, 140))
-    x = left + 8 + 5 * seed
-    while x < right - 60 + 40 * (seed % 2):
-        thick, tall = int(random.integers(13, 30)), int(random.integers(88, 132))
-        colour = np.array(spines[int(random.integers(len(spines)))], np.float32) * random.uniform(0.8, 1.15)
-        round_back = 0.75 + 0.35 * np.sin(np.linspace(0.3, 2.8, thick, dtype=np.float32))[None, :, None]
-        scene[floor - tall : floor, x : x + thick] = colour * round_back
-        scene[floor - tall + 14 : floor - tall + 20, x + 2 : x + thick - 2] *= 1.25
-        x += thick + int(random.integers(1, 4))
-    cv2.rectangle(scene, (left - 6, floor), (right + 6, floor + 14), (150.0, 112.0, 78.0), -1)
-    scene[floor + 14 : floor + 30, left:right] *= np.linspace(0.7, 1.0, 16, dtype=np.float32)[:, None, None]
+    """Heavy cloth in folds of uneven width, with the shadow it throws on the wall beside it."""
+    scene[top:bottom, left - 30 : left] *= np.linspace(1.0, 0.86, 30, dtype=np.float32)[None, :, None]
+    steps = 1.0 + 0.5 * _clouds(random, (2, right - left), 4.0)[0]
+    folds = np.sin(np.cumsum(np.clip(steps, 0.3, 2.0)) * 2 * np.pi / 46)
+    weave = 0.04 * _clouds(random, (bottom - top, right - left), 40.0)
+    hang = np.linspace(0.92, 1.04, bottom - top, dtype=np.float32)[:, None]
+    shade = (1.0 + 0.24 * folds[None, :] + weave) * hang
+    scene[top:bottom, left:right] = np.array([118, 92, 84], np.float32) * shade[..., None]
+    cv2.line(scene, (left - 40, top), (right + 10, top), (92.0, 74.0, 58.0), 12)
+
+
+def _panelling(scene: Floats, *, top: int, bottom: int) -> None:
+    """Painted boards along the foot of the wall, under a rail."""
+    scene[top:bottom] *= 0.93
+    for x in range(18, scene.shape[1], 52):
+        scene[top:bottom, x : x + 3] *= 0.86
+        scene[top:bottom, x + 3 : x + 6] *= 1.05
+    scene[top - 14 : top] *= 1.08
+    scene[top : top + 8] *= 0.86
 
 
 def plain(width: int) -> Floats:
