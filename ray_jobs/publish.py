@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -250,8 +251,8 @@ def _parts(plan: pa.Table) -> Iterator[tuple[str, list[Member], list[str]]]:
     """Parts in the order of the plan: path, members, the artifacts' keys."""
     encoded = plan["shard"].combine_chunks().dictionary_encode()
     index = encoded.indices.to_numpy()
-    starts = np.flatnonzero(np.diff(index, prepend=-1)).tolist()
-    for start, end in zip(starts, [*starts[1:], len(index)], strict=True):
+    edges = [*np.flatnonzero(np.diff(index, prepend=-1)).tolist(), len(index)]
+    for start, end in pairwise(edges):
         rows = plan.slice(start, end - start)
         members = [
             Member(name, size, digest)

@@ -94,10 +94,15 @@ def make_root(
     write_samples(store, record.run, samples)
     by_id = {str(sample["sample_id"]): sample for sample in samples}
     made = {item.name: item.fingerprint for item in resolve(config)}
+    stopped: set[str] = set()
     for step in STEPS:
         rows = []
         for key in keys if step.keyed == "source" else sorted(by_id):
+            if key in stopped or (key in by_id and by_id[key]["source_key"] in stopped):
+                continue
             error = (failed or {}).get((step.name, key))
+            if error:
+                stopped.add(key)
             row = {
                 **_common(step, key, record.run, config, made[step.name]),
                 "outcome": "failed" if error else "ok",
