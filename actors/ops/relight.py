@@ -57,7 +57,7 @@ def relight_toward(image: Frame, mask: Mask, scene: Frame) -> Relight:
     cast = (light / (light @ _LUMA)) ** _COLOUR_STRENGTH
     cast /= cast @ _LUMA
     exposure = ((new_luma.mean() + 16.0) / (own_luma.mean() + 16.0)) ** _EXPOSURE_STRENGTH
-    room = (250.0 + 5.0) / max(float(np.percentile(own_luma, 97)), 60.0)  # highlights must not burn out
+    room = 255.0 / max(float(np.percentile(own, 98.5, axis=0).max()), 60.0)  # highlights must not burn out
     gain = np.clip(cast * min(exposure, max(room, 1.0)), *_GAIN_LIMITS)
     dark = new_luma <= np.percentile(new_luma, 5)
     black = new[dark].mean(axis=0) - gain * np.percentile(own, 2, axis=0)

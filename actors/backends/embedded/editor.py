@@ -18,6 +18,7 @@ from actors.backends.embedded import scenes
 from actors.backends.embedded.detector import Detector
 from actors.backends.embedded.segmenter import Segmenter
 from actors.backends.embedded.support import support_region
+from actors.backends.embedded.tracker import subject_matte
 from actors.ops.boxes import to_absolute
 from actors.ops.inpaint import inpaint, widened
 from actors.ops.matte import MatteStream
@@ -61,7 +62,8 @@ def find_subject(image: Frame, detector: Detector, segmenter: Segmenter) -> Mask
     persons = [item for item in detector.detect(image, min_score=_MIN_SCORE) if item.label == "person"]
     least = _MIN_SIDE_KICK * max((item.area for item in persons), default=0.0)
     boxes: list[Box] = [item.box for item in persons if item.area >= least]
-    subject = _main_parts(np.asarray(segmenter.foreground(image, boxes) > 0.5))
+    matte = subject_matte(segmenter, image, boxes) if boxes else segmenter.foreground(image, boxes)
+    subject = _main_parts(np.asarray(matte > 0.5))
     if subject.mean() < _MIN_SHARE:
         raise SampleError(
             f"no subject was found in the frame: {subject.mean():.2%} of it is foreground, at least "
@@ -79,7 +81,7 @@ def object_mask(image: Frame, objects: Sequence[GroundedObject], segmenter: Segm
     boxes = [to_absolute(item.bbox_2d, width, height) for item in objects if item.bbox_2d]
     if not boxes:
         raise SampleError(f"none of the {len(objects)} objects to remove has a box; at least one is needed")
-    found = segmenter.foreground(image, boxes) > 0.4
+    found = subject_matte(segmenter, image, boxes) > 0.4
     if not found.any():
         raise SampleError(f"nothing was found in the {len(boxes)} boxes of what should be removed")
     return np.asarray(found | support_region(image, found), dtype=np.bool_)
@@ -152,10 +154,10 @@ class SceneEditor:
 
 
 def _main_parts(subject: Mask) -> Mask:
-    """`subject` without specks: parts under a hundredth of the largest."""
+    """`subject` without specks: parts under a fiftieth of the largest."""
     count, parts, stats, _ = cv2.connectedComponentsWithStats(subject.astype(np.uint8))
     if count < 2:
         return subject
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
-    return np.asarray(np.isin(parts, np.flatnonzero(areas >= 0.01 * areas.max())) & subject, dtype=np.bool_)
+    return np.asarray(np.isin(parts, np.flatnonzero(areas >= 0.02 * areas.max())) & subject, dtype=np.bool_)
