@@ -1,9 +1,10 @@
-"""The scene taxonomy as data: 4 themes, 22 subthemes, 100 scenes, each with light, palette, layout and motion.
+"""The scene taxonomy as data: 4 themes, 22 subthemes, 100 scenes, each with light, palette, layout and
+motion.
 
-What a reader gets wrong: `chosen_keyword` is `subtheme: scene` without the theme, and the draw is uniform over the
-subthemes of a theme first and over the scenes of that subtheme second, so a scene of a small subtheme is drawn more often.
-The text lives in `taxonomy.json` beside this file; the names of themes, subthemes and of some scenes are those of the
-published data set, the rest was chosen in its manner.
+What a reader gets wrong: `chosen_keyword` is `subtheme: scene` without the theme, and the draw is uniform
+over the subthemes of a theme first and over the scenes of that subtheme second, so a scene of a small
+subtheme is drawn more often. The text lives in `taxonomy.json` beside this file; the names of themes,
+subthemes and of some scenes are those of the published data set, the rest was chosen in its manner.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class _Frozen(BaseModel):
 
 
 class Light(_Frozen):
-    """Light of a scene. Colours are sRGB; `sun_x` 0..1 from left to right, `sun_y` 0 (horizon) .. 1 (top of the picture)."""
+    """Light of a scene. Colours are sRGB; `sun_x` 0..1 from left to right, `sun_y` 0 (horizon) .. 1 (top of
+    the picture).
+    """
 
     sky_top: HexColour
     sky_low: HexColour
@@ -118,7 +121,9 @@ class Taxonomy(_Frozen):
             for subtheme in theme.subthemes:
                 for row in subtheme.scenes:
                     if row.light not in self.lights or row.palette not in self.palettes:
-                        raise ValueError(f"{row.scene!r}: unknown light {row.light!r} or palette {row.palette!r}")
+                        raise ValueError(
+                            f"{row.scene!r}: unknown light {row.light!r} or palette {row.palette!r}"
+                        )
                     keyword = f"{subtheme.name}: {row.scene}"
                     if keyword in keywords:
                         raise ValueError(f"{keyword!r} stands twice in the taxonomy")
@@ -165,19 +170,24 @@ def find_scene(chosen_keyword: str) -> SceneSpec:
     """The scene of a `subtheme: scene` keyword; KeyError that names the keyword when there is none."""
     spec = _by_keyword().get(chosen_keyword)
     if spec is None:
-        raise KeyError(f"no scene {chosen_keyword!r} in the taxonomy; keywords look like {next(iter(_by_keyword()))!r}")
+        raise KeyError(
+            f"no scene {chosen_keyword!r} in the taxonomy; keywords look like {next(iter(_by_keyword()))!r}"
+        )
     return spec
 
 
 def draw_keyword(run_seed: int, sample_id: str, edit_type: str, source_number: int) -> str:
     """The balanced draw of `chosen_keyword`, independent of every other sample.
 
-    Uniform over the subthemes of `edit_type`, then uniform over the scenes of the subtheme, from one SHA-256 of
-    (run seed, sample id, edit type, source number). ValueError when `edit_type` has no scenes (`openve3m`).
+    Uniform over the subthemes of `edit_type`, then uniform over the scenes of the subtheme, from one SHA-256
+    of (run seed, sample id, edit type, source number). ValueError when `edit_type` has no scenes
+    (`openve3m`).
     """
     found = [theme for theme in load_taxonomy().themes if theme.name == edit_type]
     if not found:
-        raise ValueError(f"edit_type {edit_type!r} has no scenes; right would be one of {', '.join(themes())}")
+        raise ValueError(
+            f"edit_type {edit_type!r} has no scenes; right would be one of {', '.join(themes())}"
+        )
     text = f"{run_seed}\x1f{sample_id}\x1f{edit_type}\x1f{source_number}\x1fchosen_keyword"
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     subthemes = found[0].subthemes
