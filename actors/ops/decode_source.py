@@ -22,17 +22,18 @@ import av
 from av.container.input import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from actors.ops.containers import UnreadableError, check_iso_boxes, choose_demuxer
 from actors.ops.normalise import FRAME0_NAME, VIDEO_NAME, DecodeLimits, NearestFrames, floor_to_4n1
 from actors.ops.source_frames import (
+    UPRIGHT,
+    OrientationReader,
     PictureMaker,
     SourceFrames,
     check_frame_size,
     decoding,
-    orientation,
     pixel_aspect,
 )
 from actors.ops.video import VideoClip, VideoWriter, write_png
@@ -159,6 +160,10 @@ class SourceDecoder:
         if stream.codec_context is None or stream.codec_context.codec.canonical_name not in CODECS:
             codec = "unknown" if stream.codec_context is None else stream.codec_context.codec.canonical_name
             raise UnreadableError(f"video codec {codec} is not read; these are: {', '.join(CODECS)}")
+        if stream.color_trc == ColorTrc.SMPTE2084:
+            raise UnreadableError(
+                "HDR video (PQ): its colours would be wrong; convert it to SDR (BT.709) first"
+            )
         lengths = [Fraction(container.duration or 0, av.time_base)]
         if stream.duration and stream.time_base:
             lengths.append(stream.duration * stream.time_base)
@@ -208,12 +213,13 @@ class SourceDecoder:
 
     def _decoded_deviation(self, frames: SourceFrames, stream: VideoStream) -> str:
         """Decodes the whole clip; the first thing in its frames that breaks the rule, or ""."""
+        orientation = OrientationReader()
         for count, frame in enumerate(frames):
             if abs(frames.times[-1] - Fraction(count, self._fps)) > Fraction(1, 1000):
                 return "uneven frame times"
             if frames.interlaced or frame.interlaced_frame:
                 return "interlaced"
-            if orientation(frame) != (False, False, False):
+            if orientation.turn(frame) != UPRIGHT:
                 return "display matrix"
             if (frame.width, frame.height) != self._size or frame.format.name != "yuv420p":
                 return "frames differ from the header"

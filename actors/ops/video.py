@@ -250,15 +250,22 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        finished = False
         try:
-            if error is None:
+            self._finish(complete=error is None)
+            finished = error is None
+        finally:
+            if not finished:
+                self._path.unlink(missing_ok=True)
+
+    def _finish(self, *, complete: bool) -> None:
+        try:
+            if complete:
                 if self._stream is None:
                     raise ValueError(f"no frame was written to {self._path.name}")
                 self._container.mux(self._stream.encode(None))
         finally:
             self._container.close()
-            if error is not None or self._stream is None:
-                self._path.unlink(missing_ok=True)
 
     def _open_stream(self, frame: Frame) -> VideoStream:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.shape[0] % 2 or frame.shape[1] % 2:

@@ -75,11 +75,12 @@ def write_clip(
     options: dict[str, str] | None = None,
     interlaced: bool = False,
     tags: tuple[int, int] = (2, 0),
+    transfer: int = 2,
 ) -> Path:
     """A video of `frames`; `times` in seconds makes it variable, `turn` = (degrees, mirrored) sets the
     display matrix.
 
-    `tags` = (AVColorSpace, AVColorRange); the samples are converted to match them.
+    `tags` = (AVColorSpace, AVColorRange); the samples are converted to match them. `transfer` is a tag only.
     """
     rate = Fraction(fps)
     tick = Fraction(1, 1000) if times is not None else 1 / rate
@@ -95,6 +96,7 @@ def write_clip(
                 stream.time_base = tick
                 stream.codec_context.time_base = tick
                 stream.colorspace, stream.color_range = tags
+                stream.color_trc = transfer
                 if pixel_aspect is not None:
                     stream.codec_context.sample_aspect_ratio = pixel_aspect
                 if turn is not None:
@@ -213,6 +215,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: write_clip(path, counted_frames(20), codec="ffv1"),
         "video codec ffv1 is not read",
     ),
+    "hdr.mp4": (lambda path: write_clip(path, counted_frames(20), transfer=16), "HDR video (PQ)"),
     "2x2.mp4": (lambda path: write_clip(path, counted_frames(20, (2, 2))), "2x2 is too small"),
     "20000x20000.avi": (
         lambda path: _claimed(path, 20000, 20000),
