@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.backends.embedded.segmenter import Segmenter
-from actors.ops.boxes import box_of_mask
+from actors.ops.boxes import box_of_mask, box_slices
 from actors.roles import Clip, Frame, Mask
 
 GRID_HEIGHT = 360
@@ -41,6 +41,15 @@ MIN_PLATE_FRAMES = 6
 """A pixel's background is known where at least so many frames show it free of the subject."""
 MIN_PLATE_SPREAD = 6.0
 """Least spread, in levels, granted to the known background: noise, compression, a cloud."""
+LIKELY_FOREIGN_LOG_ODDS = -0.5
+SURE_FOREIGN_LOG_ODDS = -2.0
+"""Under these a patch inside the vote is likely, or surely, background seen through the subject."""
+MIN_FOREIGN_PX = 250
+"""Least area of such a patch on the 360-row grid: buttons and eyes are smaller."""
+MAX_FOREIGN_SHARE = 0.08
+"""More foreign colour than this share of the subject is no gap but a subject of the background's colours."""
+FOREIGN_WEIGHT = 2.5
+_SMALL_DISC = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), np.uint8)
 _MIN_PART = 0.1  # smaller parts than this share of the largest must be a person's to stay
 _MIN_PERSON_PART = 0.01
 _GUIDE_RADIUS = 4
@@ -48,6 +57,14 @@ _GUIDE_EPS = 4e-4
 
 Grid = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Colour densities (BINS, BINS, BINS) of any sum."""
+
+    subject: Floats
+    ground: Floats
 
 
 @dataclass(frozen=True)
@@ -81,26 +98,46 @@ def refined(clip: Clip, masks: Iterator[Mask], segmenter: Segmenter) -> Iterator
         people.append((matte * 255).astype(np.uint8))
     heard = _person_share(votes, people) >= MIN_PERSON_SHARE
     plate = background_plate(frames, votes, people)
-    usual_subject, usual_ground = _usual_colours(frames, votes)
+    usual = _usual_colours(frames, votes, plate)
     for frame, vote, person in zip(frames, votes, people, strict=True):
-        region = cv2.dilate(vote, _disc(RING_PX)) > 127
-        if not region.any():
-            yield np.zeros((clip.height, clip.width), np.bool_)
+        voted = box_of_mask(vote > 127)
+        full = np.zeros((clip.height, clip.width), np.bool_)
+        if voted is None:
+            yield full
             continue
-        subject, ground = _colours(frame, vote)
-        odds = VOTE_WEIGHT * (vote.astype(np.float32) / 127.5 - 1.0)
-        if heard:
-            odds += PERSON_WEIGHT * (person.astype(np.float32) / 127.5 - 1.0)
-        odds += colour_log_odds(
-            frame, (subject + usual_subject) / 2, (ground + usual_ground) / 2, plate, vote
-        )
-        odds[~region] = -8.0
-        probability = 1.0 / (1.0 + np.exp(-odds))
-        guide = frame.astype(np.float32) / 255.0
-        smooth = cv2.ximgproc.guidedFilter(guide, probability, _GUIDE_RADIUS, _GUIDE_EPS)
-        smooth = _whole_subject(np.asarray(smooth, np.float32), person if heard else None)
-        full = cv2.resize(smooth, (clip.width, clip.height), interpolation=cv2.INTER_CUBIC)
-        yield np.asarray(full > 0.5)
+        height, width = vote.shape
+        x1, y1, x2, y2 = voted
+        part = box_slices((x1 - RING_PX, y1 - RING_PX, x2 + RING_PX, y2 + RING_PX), width, height)
+        here = Plate(plate.mean[part], plate.spread[part], plate.known[part])
+        smooth = np.zeros(vote.shape, np.float32)
+        smooth[part] = _weighed(frame[part], vote[part], person[part] if heard else None, usual, here)
+        smooth = _whole_subject(smooth, person if heard else None)
+        large = cv2.resize(smooth, (clip.width, clip.height), interpolation=cv2.INTER_CUBIC)
+        yield np.asarray(large > 0.5)
+
+
+def _weighed(frame: Frame, vote: Grid, person: Grid | None, usual: Colours, plate: Plate) -> Floats:
+    """Probability, 0..1, that each pixel of this part of a frame is foreground."""
+    own = _colours(frame, vote)
+    mixed = Colours(own.subject + usual.subject, own.ground + usual.ground)
+    colour = colour_log_odds(frame, mixed, plate, vote)
+    odds = VOTE_WEIGHT * (vote.astype(np.float32) / 127.5 - 1.0) + colour
+    if person is not None:
+        odds += PERSON_WEIGHT * (person.astype(np.float32) / 127.5 - 1.0)
+    odds[_foreign(colour, SURE_FOREIGN_LOG_ODDS)] -= FOREIGN_WEIGHT
+    odds[_outside(vote) > RING_PX] = -8.0
+    probability = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
+    guide = np.ascontiguousarray(frame).astype(np.float32) / 255.0
+    return np.asarray(cv2.ximgproc.guidedFilter(guide, probability, _GUIDE_RADIUS, _GUIDE_EPS), np.float32)
+
+
+def _foreign(colour: Floats, limit: float) -> Mask:
+    """Patches, not single pixels, whose colours are the background's: the sky seen under an arm."""
+    patches = cv2.morphologyEx((colour < limit).astype(np.uint8), cv2.MORPH_OPEN, _SMALL_DISC)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(patches)
+    large = stats[:, cv2.CC_STAT_AREA] >= MIN_FOREIGN_PX
+    large[0] = False
+    return np.asarray(large[labels] if count > 1 else np.zeros(colour.shape, np.bool_))
 
 
 def background_plate(frames: list[Frame], votes: list[Grid], people: list[Grid]) -> Plate:
@@ -109,7 +146,7 @@ def background_plate(frames: list[Frame], votes: list[Grid], people: list[Grid])
     total, squares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     count = np.zeros(shape[:2], np.float32)
     for frame, vote, person in zip(frames, votes, people, strict=True):
-        free = (cv2.dilate(vote, _disc(GAP_PX)) < 64) & (person < 64)
+        free = (_outside(vote) > GAP_PX) & (person < 64)
         levels = frame.astype(np.float32) * free[..., None]
         total += levels
         squares += levels * levels
@@ -117,19 +154,20 @@ def background_plate(frames: list[Frame], votes: list[Grid], people: list[Grid])
     times = np.maximum(count, np.float32(1.0))[..., None]
     mean = total / times
     spread = np.sqrt(np.maximum(squares / times - mean * mean, np.float32(MIN_PLATE_SPREAD**2)))
-    return Plate(mean, spread, count >= MIN_PLATE_FRAMES)
+    return Plate(np.asarray(mean, np.float32), np.asarray(spread, np.float32), count >= MIN_PLATE_FRAMES)
 
 
-def colour_log_odds(frame: Frame, subject: Floats, ground: Floats, plate: Plate, vote: Grid) -> Floats:
+def colour_log_odds(frame: Frame, colours: Colours, plate: Plate, vote: Grid) -> Floats:
     """Log of how much better the subject's colours explain each pixel than the background: (h, w), clipped.
 
-    `subject` and `ground` are colour densities (BINS, BINS, BINS) of any sum; where the plate is known it
-    speaks for the background, else the surroundings' colours do.
+    Where the plate is known it speaks for the background, else the surroundings' colours do.
     """
     red, green, blue = (frame[..., channel] // (256 // BINS) for channel in range(3))
     uniform = 1.0 / BINS**3
-    as_subject = 0.9 * subject[red, green, blue] / max(float(subject.sum()), 1e-6) + 0.1 * uniform
-    as_ground = 0.9 * ground[red, green, blue] / max(float(ground.sum()), 1e-6) + 0.1 * uniform
+    as_subject = 0.9 * colours.subject[red, green, blue] / max(float(colours.subject.sum()), 1e-6)
+    as_subject += 0.1 * uniform
+    as_ground = 0.9 * colours.ground[red, green, blue] / max(float(colours.ground.sum()), 1e-6)
+    as_ground += 0.1 * uniform
     mean, spread = _lit_plate(frame, plate, vote)
     distance = ((frame.astype(np.float32) - mean) / spread) ** 2
     # A Gaussian over three channels, as a density a bin of 16 levels.
@@ -146,7 +184,7 @@ def _lit_plate(frame: Frame, plate: Plate, vote: Grid) -> tuple[Floats, Floats]:
     """The plate under this frame's light: gain and offset a channel, fitted where the frame shows the
     background.
     """
-    free = plate.known & (cv2.dilate(vote, _disc(GAP_PX)) < 64)
+    free = plate.known & (_outside(vote) > GAP_PX)
     sample = np.flatnonzero(free.ravel())[::7]
     if len(sample) < 200:
         return plate.mean, plate.spread * 4.0
@@ -163,18 +201,45 @@ def _lit_plate(frame: Frame, plate: Plate, vote: Grid) -> tuple[Floats, Floats]:
     return mean, spread
 
 
-def _colours(frame: Frame, vote: Grid) -> tuple[Floats, Floats]:
-    """Colour densities of the subject and of the ring round it: (BINS, BINS, BINS) each, sum 1 (or all 0)."""
-    inside = cv2.erode(vote, _disc(GAP_PX)) > 127
-    near, far = cv2.dilate(vote, _disc(GAP_PX)) > 127, cv2.dilate(vote, _disc(RING_PX)) > 127
-    return _density(frame, inside), _density(frame, far & ~near)
+def _colours(frame: Frame, vote: Grid, foreign: Mask | None = None) -> Colours:
+    """The colours of the subject, well inside its outline and less `foreign`, and of the ring round it."""
+    body = (vote > 127).astype(np.uint8)
+    depth = cv2.distanceTransform(np.pad(body, 1, mode="edge"), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    away = _outside(vote)
+    inside = depth > GAP_PX
+    if foreign is not None:
+        inside &= ~foreign
+    return Colours(_density(frame, inside), _density(frame, (away > GAP_PX) & (away <= RING_PX)))
 
 
-def _usual_colours(frames: list[Frame], votes: list[Grid]) -> tuple[Floats, Floats]:
-    pairs = [_colours(frame, vote) for frame, vote in list(zip(frames, votes, strict=True))[::4]]
-    subject = np.mean([pair[0] for pair in pairs], axis=0)
-    ground = np.mean([pair[1] for pair in pairs], axis=0)
-    return np.asarray(subject, np.float32), np.asarray(ground, np.float32)
+def _usual_colours(frames: list[Frame], votes: list[Grid], plate: Plate) -> Colours:
+    """Over the clip. A patch of background within the vote must not teach its colour as the subject's:
+    colours that look foreign are left out in a second look, as long as they are few. (Where they are many, a
+    dark shirt before a dark wall, they are the subject's too.)
+    """
+    pairs = list(zip(frames, votes, strict=True))[::4]
+    usual = _mean_colours([_colours(frame, vote) for frame, vote in pairs])
+    second, foreign_px, subject_px = [], 0, 0
+    for frame, vote in pairs:
+        foreign = _foreign(colour_log_odds(frame, usual, plate, vote), LIKELY_FOREIGN_LOG_ODDS)
+        foreign_px += int((foreign & (vote > 127)).sum())
+        subject_px += int((vote > 127).sum())
+        second.append(_colours(frame, vote, foreign))
+    return _mean_colours(second) if foreign_px <= MAX_FOREIGN_SHARE * subject_px else usual
+
+
+def _mean_colours(several: list[Colours]) -> Colours:
+    subject = np.mean([one.subject for one in several], axis=0)
+    ground = np.mean([one.ground for one in several], axis=0)
+    return Colours(np.asarray(subject, np.float32), np.asarray(ground, np.float32))
+
+
+def _outside(vote: Grid) -> Floats:
+    """Distance of each pixel to the voted mask, 0 inside; pixels of the grid."""
+    free = (vote <= 127).astype(np.uint8)
+    if free.all():
+        return np.full(vote.shape, np.inf, np.float32)
+    return np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, 3), np.float32)
 
 
 def _density(frame: Frame, where: Mask) -> Floats:
@@ -210,7 +275,3 @@ def _whole_subject(probability: Floats, person: Grid | None) -> Floats:
         keep |= (share >= _MIN_PERSON_PART) & (likely > 0.6)
     keep[0] = True
     return np.where(keep[labels], probability, np.float32(0.0))
-
-
-def _disc(radius: int) -> Grid:
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2), np.uint8)
