@@ -7,7 +7,7 @@ everything after that (settling, gates, publish, verify, regate) is the code und
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -61,7 +61,6 @@ def make_root(
     path: Path,
     *,
     sources: int = 3,
-    themes: Sequence[str] = ("location", "openve3m"),
     measured: Mapping[str, Mapping[str, Any]] | None = None,
     failed: Mapping[tuple[str, str], str] | None = None,
     config: RunConfig | None = None,
@@ -72,7 +71,7 @@ def make_root(
         measured: by key (sample id or source key), measurements that differ from `GOOD`.
         failed: by (actor, key), the error with which the actor failed.
     """
-    config = config or RunConfig(themes=tuple(themes))
+    config = config or RunConfig(themes=("location", "openve3m"))
     store = open_root(str(path), create=True)
     record = open_run(store, "synthesize", config)
     keys = [source_key(number) for number in range(sources)]
@@ -88,7 +87,7 @@ def make_root(
             "licence": "CC0-1.0",
             "reference_edit_uri": None,
         }
-        for theme in themes
+        for theme in config.themes
         for number in range(sources)
     ]
     write_samples(store, record.run, samples)
