@@ -101,8 +101,9 @@ class PictureMotion:
                 self._clouds, source_x, self._y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
             )
             sky += weight * carried
+        sky += self._image - self._clouds  # what is no cloud stays, so the clip starts at the picture
         keep = self._sky[..., None]
-        return np.asarray(total * (1 - keep) + sky * keep + 0.5, np.uint8)
+        return np.asarray(np.clip(total * (1 - keep) + sky * keep + 0.5, 0, 255), np.uint8)
 
     def _draw(self, frame: Frame, particles: _Particles, seconds: float) -> None:
         """Nothing falls at time 0; the first second fades in."""
