@@ -10,7 +10,7 @@ that both sides have decides nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -65,6 +65,8 @@ class Colours:
 
     subject: Floats
     ground: Floats
+    distinct: bool = True
+    """False where the subject has too much of the background's colours for these to tell them apart."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +120,15 @@ def refined(clip: Clip, masks: Iterator[Mask], segmenter: Segmenter) -> Iterator
 
 def _weighed(frame: Frame, vote: Grid, person: Grid | None, usual: Colours, plate: Plate) -> Floats:
     """Probability, 0..1, that each pixel of this part of a frame is foreground."""
-    own = _colours(frame, vote)
+    foreign = _foreign(colour_log_odds(frame, usual, plate, vote), LIKELY_FOREIGN_LOG_ODDS)
+    own = _colours(frame, vote, foreign if usual.distinct else None)
     mixed = Colours(own.subject + usual.subject, own.ground + usual.ground)
     colour = colour_log_odds(frame, mixed, plate, vote)
     odds = VOTE_WEIGHT * (vote.astype(np.float32) / 127.5 - 1.0) + colour
     if person is not None:
         odds += PERSON_WEIGHT * (person.astype(np.float32) / 127.5 - 1.0)
-    odds[_foreign(colour, SURE_FOREIGN_LOG_ODDS)] -= FOREIGN_WEIGHT
+    if usual.distinct:
+        odds[_foreign(colour, SURE_FOREIGN_LOG_ODDS)] -= FOREIGN_WEIGHT
     odds[_outside(vote) > RING_PX] = -8.0
     probability = (1.0 / (1.0 + np.exp(-odds))).astype(np.float32)
     guide = np.ascontiguousarray(frame).astype(np.float32) / 255.0
@@ -225,7 +229,8 @@ def _usual_colours(frames: list[Frame], votes: list[Grid], plate: Plate) -> Colo
         foreign_px += int((foreign & (vote > 127)).sum())
         subject_px += int((vote > 127).sum())
         second.append(_colours(frame, vote, foreign))
-    return _mean_colours(second) if foreign_px <= MAX_FOREIGN_SHARE * subject_px else usual
+    distinct = foreign_px <= MAX_FOREIGN_SHARE * subject_px
+    return replace(_mean_colours(second) if distinct else usual, distinct=distinct)
 
 
 def _mean_colours(several: list[Colours]) -> Colours:
