@@ -1,13 +1,19 @@
 """The one place of the normalisation rule: what every source clip looks like after Ingest.
 
 The rule: 1280x720 (scaled to cover, centre crop), 16 frames a second by nearest time stamp, the first 81
-frames floored to 4n+1, at least 17 (`min_frames`) or a SampleError. A clip that conforms already
-(`find_deviation` in `normalise_child`) is kept byte for byte. Sound, alpha and subtitles are dropped; the
-display matrix, the sample aspect ratio and interlacing are applied, so what is stored is what a player
-shows.
+frames floored to 4n+1, at least 17 (`min_frames`) or a SampleError with the reason. A slower source repeats
+frames.
+
+- Kept byte for byte: an mp4 with one stream, h264 yuv420p (8 bit, limited range, BT.709 or BT.601 or
+  untagged), square pixels, upright, progressive, the target size, every frame at k / 16 s, and 4n+1 of them
+  within the bounds.
+- Applied, so that what is stored is what a player shows: display matrix, pixel aspect, interlacing (bwdif),
+  colour matrix and range. Dropped: sound, subtitles, alpha. 10 bit becomes 8; HLG is read as SDR (it is
+  made for that), PQ is refused.
+- The last frame counts as long as it says, but not longer than the longest one before it.
 
 What a reader gets wrong: this module never opens the source. A child process with limits does
-(`normalise_child`), because a video from the internet may crash or exhaust a decoder: FFmpeg's own list of
+(`normalise_child`), because a video from the internet may crash or exhaust a decoder: FFmpeg's list of
 security fixes grows every month. The child takes its whole order as JSON on stdin, so no name is ever
 parsed by a shell or by FFmpeg's protocol syntax.
 """

@@ -31,7 +31,7 @@ def limit_this_process(limits: dict[str, Any]) -> None:
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
     ):
-        # At the soft limit of processor time comes SIGXCPU, which says why; at the hard one SIGKILL, which does not.
+        # At the soft limit of processor time comes SIGXCPU, which says why; at the hard one a bare SIGKILL.
         limit = (value, value + 5 if kind == resource.RLIMIT_CPU else value)
         ceiling = resource.getrlimit(kind)[1]
         resource.setrlimit(kind, limit if ceiling == resource.RLIM_INFINITY else _at_most(limit, ceiling))

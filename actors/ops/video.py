@@ -41,8 +41,10 @@ PRESET = "veryfast"
 """81 frames of 1280x720 at CRF 18: veryfast 1.8 CPU s, 42.0 dB, 2.0 MB; faster 2.7 s, 42.8 dB, 1.9 MB."""
 
 CRF_PICTURES = 18
-CRF_LINES = 8
-"""For one-pixel white lines on black (`edited_video_canny`), which CRF 18 blurs."""
+CRF_LINES = 12
+"""For one-pixel white lines on black (`edited_video_canny`): on a real clip 99 % of the line pixels stay
+above 242 and 99 % of the black ones below 6, in 7.8 MB; at CRF 18 it is 231 and 10 in 6.2 MB.
+"""
 
 _MUXING = {
     "movflags": "+faststart",
