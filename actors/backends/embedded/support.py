@@ -66,10 +66,10 @@ def support_region(image: Frame, subject: Mask) -> Mask:
     _, parts = cv2.connectedComponents(grown)
     region = (np.isin(parts, np.unique(parts[(below > 0) & (grown > 0)])) & (grown > 0)).astype(np.uint8)
     region = _filled(cv2.morphologyEx(region, cv2.MORPH_CLOSE, _disc(9)))
-    joined = cv2.morphologyEx(region | body, cv2.MORPH_CLOSE, _disc(13))  # no gap between the two
-    joined[: bottom - band] = 0
-    near = cv2.dilate(region, _disc(13))
-    region[(joined > 0) & (near > 0) & (body == 0)] = 1
+    for column, low in zip(columns[touching], lowest[touching], strict=True):
+        first = int(np.argmax(region[low + 1 :, column] > 0))
+        if first <= band:  # no gap between the two
+            region[low + 1 : low + 1 + first, column] = 1
     region[:top] = 0
     if region.mean() > _MAX_SHARE:
         return nothing
