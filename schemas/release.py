@@ -228,7 +228,12 @@ def csv_text(accepted: pa.Table) -> Iterator[str]:
 
 def _csv_rows(rows: Iterable[tuple[str, ...]]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
+    minimal = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for (
+        row
+    ) in rows:  # the minimal one leaves a lone carriage return bare, which readers take for a line's end
+        (quoted if any("\r" in field for field in row) else minimal).writerow(row)
     return out.getvalue()
 
 
