@@ -146,7 +146,7 @@ class VideoClip:
     @cached_property
     def _probe(self) -> _Probe:
         try:
-            with av.open(str(self._path), mode="r") as container:
+            with av.open(str(self._path.absolute()), mode="r") as container:
                 stream = _video_stream(container.streams.video, self._path)
                 num_frames = stream.frames
                 if num_frames == 0:
@@ -185,7 +185,7 @@ class VideoClip:
 
     def _decoded(self) -> Iterator[VideoFrame]:
         try:
-            with av.open(str(self._path), mode="r") as container:
+            with av.open(str(self._path.absolute()), mode="r") as container:
                 stream = _video_stream(container.streams.video, self._path)
                 stream.thread_count = 1
                 yield from container.decode(stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -164,6 +165,17 @@ def test_a_clip_that_differs_in_one_thing_is_encoded_anew(
         assert (stream.width, stream.height, float(stream.average_rate or 0)) == (320, 180, 16.0)
         assert (stream.sample_aspect_ratio or 1) == 1
         assert next(file.decode(video=0)).rotation == 0
+
+
+def test_real_published_sources_are_kept(tmp_path: Path) -> None:
+    default = Path(__file__).parents[3] / "shared" / "clips"
+    clips = sorted(Path(os.environ.get("SPARKLE_CLIPS", default)).glob("*_source.mp4"))[:3]
+    if not clips:
+        pytest.skip("no real clips: set SPARKLE_CLIPS to a folder of *_source.mp4")
+    for clip in clips:
+        source = run(clip, tmp_path, width=1280, height=720)
+        assert source.kept_bytes, source.deviation
+        assert source.path.read_bytes() == clip.read_bytes()
 
 
 # Kinds of source

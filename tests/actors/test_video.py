@@ -137,6 +137,14 @@ def test_a_clip_is_lazy_and_pickles_as_its_path(tmp_path: Path) -> None:
     assert len(pickle.dumps(clip)) == len(pickle.dumps(VideoClip(clip.path)))
 
 
+def test_a_relative_name_is_never_read_as_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("http:clip.mp4")
+    encode_video(counted_frames(3), path)
+    assert VideoClip(path).num_frames == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["http:clip.mp4"]
+
+
 def test_frames_can_be_left_half_read(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     encode_video(counted_frames(9), path)
