@@ -22,9 +22,9 @@ from rich.table import Table
 
 from actors.backends.embedded.detector import Detector
 from actors.backends.embedded.editor import SceneEditor
-from actors.backends.embedded.language import EmbeddedLanguageModel
 from actors.backends.embedded.scorer import EmbeddedScorer
 from actors.backends.embedded.segmenter import Segmenter
+from actors.backends.embedded.writer import write_instruction
 from actors.ops.boxes import box_of_mask, to_published
 from actors.ops.editscore import frame_indices, frame_record, mean_o_score, overall
 from actors.ops.video import VideoClip
@@ -139,21 +139,14 @@ def foreground_of(frame: Frame) -> Floats:
     return np.asarray(np.clip((matte - 0.1) / 0.8, 0, 1), np.float32)
 
 
-def _instructions(model: EmbeddedLanguageModel, source: Frame, number: int) -> Iterator[tuple[str, int]]:
-    """Two instructions a clip, drawn evenly over the taxonomy, with a seed each."""
-    specs = all_scenes()
-    for turn in range(2):
-        spec = specs[(number * 29 + turn * 53) % len(specs)]
-        seed = 1000 * number + turn
-        scene = model.describe_scene(source)
-        yield model.write_instruction(scene, spec.theme, spec.chosen_keyword, seed=seed), seed
-
-
 def _own_edits(
     editor: SceneEditor, source: Frame, matte: Floats, number: int
 ) -> Iterator[tuple[Frame, Frame, str]]:
-    """Our own edits of `source`: the picture, what our own remover leaves of it, the instruction."""
-    for prompt, seed in _instructions(EmbeddedLanguageModel(), source, number):
+    """Two of our own edits of `source`: the picture, what our own remover leaves of it, the instruction."""
+    specs = all_scenes()
+    for turn in range(2):
+        spec, seed = specs[(29 * number + 53 * turn) % len(specs)], 1000 * number + turn
+        prompt = write_instruction("", spec.theme, spec.chosen_keyword, seed=seed)
         edited = editor.edit(source, prompt, seed=seed)
         yield edited, editor.erase(EraseRequest(edited, objects_of(matte), "", seed, prompt, seed)), prompt
 

@@ -275,12 +275,12 @@ def _damage(source: Frame, edited: Frame, where: Mask, name: str) -> _Damage:
             Finding(f"BRISQUE changed by {rise:+.0f}", 1.0 - 0.2 * float(np.clip((rise - 15) / 25, 0, 1))),
         ],
         artefacts=[
-            graded("noise changed by {:+.1f} levels", noise, good=1.2, bad=4.0),
+            graded("noise changed by {:+.1f} levels", noise, good=2.0, bad=5.0),
             graded(
                 "{:.2%} of the pixels stand out of all their neighbours",
                 max(image_quality.impulse_share(after) - image_quality.impulse_share(before), 0.0),
-                good=0.001,
-                bad=0.005,
+                good=0.003,
+                bad=0.01,
             ),
             graded(
                 "steps on an 8-pixel grid are {:.1f} times the others",
