@@ -14,7 +14,7 @@ from actors.base import Actor, Added, Sample
 from actors.ops.canny import fuse_edge_frames
 from actors.ops.editscore import frame_indices, frame_record, mean_o_score
 from actors.ops.masks import unpack_video
-from actors.ops.video import encode_video
+from actors.ops.video import CRF_LINES, PRESET_LINES, encode_video
 from actors.roles import ControlRequest, ScoreRequest
 from schemas.config import ActorConfig
 
@@ -42,7 +42,7 @@ class GuidanceComposer(Actor[GuidanceComposerConfig]):
             high=self.config.canny_high,
         )
         path = sample.scratch / "edited_video_canny.mp4"
-        encode_video(edges, path, fps=round(source.fps))
+        encode_video(edges, path, fps=round(source.fps), crf=CRF_LINES, preset=PRESET_LINES)
         return {"edited_video_canny": path}
 
 
