@@ -170,10 +170,10 @@ def make_cases(footage: Sequence[Footage], *, own_edits: bool) -> Iterator[Case]
             edits: list[tuple[str, Frame, Frame, str]] = []
             if editor is not None and frame_number == 0:
                 edits += (("embedded", *edit) for edit in _own_edits(editor, source, matte, number))
-            for background in (
-                _photographs(source) if own_edits else [noise_scene(100 + number, *matte.shape)]
-            ):
-                edits.append(("photograph", blend(source, background, matte), background, ""))
+            background = (
+                _backdrop(frame_number, source) if own_edits else noise_scene(100 + number, *matte.shape)
+            )
+            edits.append(("photograph", blend(source, background, matte), background, ""))
             for turn, (origin, edited, background, prompt) in enumerate(edits):
                 scene = Scene(source, edited, background, matte, stranger, stranger_matte)
                 yield from _cases_of(scene, item.name, origin, prompt, calibrating, seed=10 * number + turn)
@@ -186,10 +186,10 @@ def make_cases(footage: Sequence[Footage], *, own_edits: bool) -> Iterator[Case]
             yield Case(part, 2, item.name, origin, "good", requests[:1])
 
 
-def _photographs(source: Frame) -> list[Frame]:
-    """Two photographs that scikit-image ships (coffee: CC0; rocket: NASA), in the size of `source`."""
+def _backdrop(number: int, source: Frame) -> Frame:
+    """A photograph that scikit-image ships (rocket: NASA; coffee: CC0), in the size of `source`."""
     height, width = source.shape[:2]
-    return [cover(picture, height, width) for picture in map(packaged_picture, ("coffee.png", "rocket.jpg"))]
+    return cover(packaged_picture(("rocket.jpg", "coffee.png")[number % 2]), height, width)
 
 
 def _cases_of(
