@@ -42,6 +42,20 @@ from schemas.shards import Member
 
 PLANS = "journal/plan"
 _ADDED_BY: dict[str, Step] = {name: step for step in STEPS for name in step.adds}
+_REPEATED = [
+    "edit_type",
+    "status",
+    "gate",
+    "stopped_at",
+    "error_class",
+    "chosen_keyword",
+    "licence",
+    "num_frames",
+    "round1_count",
+    "camera_reasoning",
+    *(f"{step.name}.{name}" for step in STEPS for name in ("backend", "revision", "fingerprint", "run")),
+]
+"""Manifest columns worth a dictionary; trying the others, whose values all differ, costs seconds."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +135,8 @@ def publish(
     folder.text(release.CARD, [card_text(config.release, planned, counts, accepted)])
     for path, key in previews:
         folder.link(path, key)
-    written = [(path, folder.shard(path, members, keys), members) for path, members, keys in _parts(plan)]
-    folder.finish(written)
+    written = {path: folder.shard(path, members, keys) for path, members, keys in _parts(plan)}
+    folder.finish((path, written[path], members) for path, members, _ in _parts(plan))
     return PublishReport(
         release=f"{store.uri}/release",
         funnels=counts,
@@ -156,19 +170,8 @@ def write_manifest(store: Store, theme: str, manifest: pa.Table) -> None:
     mine = manifest.filter(pc.equal(manifest["edit_type"], theme))
     with store.scratch() as scratch:
         path = Path(scratch) / "manifest"
-        pq.write_table(
-            mine, path, compression="zstd", compression_level=1, use_dictionary=_repetitive(mine.schema)
-        )
+        pq.write_table(mine, path, compression="zstd", compression_level=1, use_dictionary=_REPEATED)
         replace_file(store, release.manifest_path(theme), path)
-
-
-def _repetitive(schema: pa.Schema) -> list[str]:
-    """Columns worth a dictionary: digests and texts are all different, and trying costs seconds."""
-    return [
-        name
-        for name in schema.names
-        if not name.endswith("_sha256") and name not in ("sample_id", "prompt", "source_uri")
-    ]
 
 
 def _accepted(state: RootState, verdicts: pa.Table) -> pa.Table:

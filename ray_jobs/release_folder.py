@@ -119,7 +119,7 @@ class ReleaseFolder:
         self.report(f"{path}: {len(members)} samples, {shard.size_bytes:,} bytes")
         return shard
 
-    def finish(self, written: Sequence[tuple[str, WrittenShard, Sequence[Member]]]) -> None:
+    def finish(self, written: Iterable[tuple[str, WrittenShard, Sequence[Member]]]) -> None:
         """Write `shards.parquet`, which says that everything else is there."""
         with self.store.scratch() as scratch:
             file = Path(scratch) / "index"
