@@ -20,6 +20,7 @@ parsed by a shell or by FFmpeg's protocol syntax.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -255,6 +256,8 @@ def _run_child(order: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
         raise SampleError(_death_reason(-child.returncode, limits))
     if child.returncode > 0:
         tail = child.stderr.decode("utf-8", "replace").strip()[-2000:]
+        if f"[Errno {errno.ENOSPC}]" in tail:
+            raise OSError(errno.ENOSPC, "no space left for the normalised clip", str(order.get("out_dir", "")))
         raise RuntimeError(f"the decode child itself failed (exit code {child.returncode}): {tail}")
     reply: dict[str, Any] = json.loads(child.stdout)
     return reply
