@@ -32,16 +32,16 @@ from actors.roles import EraseRequest, Frame, GroundedObject, ScoreRequest
 from benchmarks.damages import DAMAGES, Floats, Scene, blend
 from schemas.taxonomy import all_scenes
 
-CALIBRATION_CLIPS = ("location_000223", "season_000029", "openve3m_000030")
-"""Everything else found in the folder is held out."""
+CALIBRATION_CLIPS = ("location_000223", "season_000029", "openve3m_000030", "made")
+"""Everything else found in the folder is held out; `made` is the smoke run's own picture."""
 GATES = {2: 8.0, 3: 8.5, 5: 8.0}
 """Published: stage 2 and 3 `overall`, stage 5 mean `O_score`."""
 Part = Literal["calibration", "held-out clips", "held-out clips and damages"]
 
 
 @dataclass(frozen=True)
-class Case:
-    """One picture to be judged."""
+class Label:
+    """What a picture is, without the picture."""
 
     part: Part
     stage: int
@@ -50,13 +50,24 @@ class Case:
     """embedded: our own edit; photograph: over a photograph; published: the data set's edit."""
     what: str
     """"good" or the name of the damage."""
+
+    @property
+    def row(self) -> str:
+        return f"good, {self.origin}" if self.what == "good" else self.what
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture to be judged; large, so it is let go once it is."""
+
+    label: Label
     requests: tuple[ScoreRequest, ...]
     """One, or for stage 5 the judged frames."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    case: Case
+    label: Label
     score: float
     seconds: float
     reasoning: str
@@ -64,7 +75,7 @@ class Verdict:
     @property
     def right(self) -> bool:
         """Good ones reach the gate, damaged ones do not."""
-        return (self.score >= GATES[self.case.stage]) == (self.case.what == "good")
+        return (self.score >= GATES[self.label.stage]) == (self.label.what == "good")
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,7 @@ def made_footage() -> list[Footage]:
         person = cover(np.ascontiguousarray(portrait[:, ::flip]), 360, 400)
         wide = np.ascontiguousarray(np.pad(person, ((0, 0), (120, 120), (0, 0)), mode="edge"))
         matte = foreground_of(wide)
-        made.append(Footage(f"made_{number}", (blend(wide, scene, matte),), ()))
+        made.append(Footage("made" if number == 0 else "stranger", (blend(wide, scene, matte),), ()))
     return made
 
 
@@ -182,8 +193,8 @@ def make_cases(footage: Sequence[Footage], *, own_edits: bool) -> Iterator[Case]
             requests = tuple(
                 ScoreRequest(one, two, "", "video_frame") for one, two in zip(before, after, strict=True)
             )
-            yield Case(part, 5, item.name, origin, "good", requests)
-            yield Case(part, 2, item.name, origin, "good", requests[:1])
+            yield Case(Label(part, 5, item.name, origin, "good"), requests)
+            yield Case(Label(part, 2, item.name, origin, "good"), requests[:1])
 
 
 def _backdrop(number: int, source: Frame) -> Frame:
@@ -204,15 +215,15 @@ def _cases_of(
     def removed(picture: Frame) -> tuple[ScoreRequest, ...]:
         return (ScoreRequest(scene.edited, picture, "Remove the person.", "foreground_removal", objects),)
 
-    yield Case(part, 2, clip, origin, "good", replaced(scene.edited))
-    yield Case(part, 3, clip, origin, "good", removed(scene.background))
+    yield Case(Label(part, 2, clip, origin, "good"), replaced(scene.edited))
+    yield Case(Label(part, 3, clip, origin, "good"), removed(scene.background))
     for damage in DAMAGES:
         if calibrating and damage.held_out:
             continue
         picture = damage.apply(scene, seed)
         requests = replaced(picture) if damage.stage == 2 else removed(picture)
         where: Part = "held-out clips and damages" if damage.held_out else part
-        yield Case(where, damage.stage, clip, origin, damage.name, requests)
+        yield Case(Label(where, damage.stage, clip, origin, damage.name), requests)
 
 
 def judge(scorer: EmbeddedScorer, case: Case) -> Verdict:
@@ -220,41 +231,47 @@ def judge(scorer: EmbeddedScorer, case: Case) -> Verdict:
     started = time.process_time()
     answers = scorer.score(case.requests, seed=0)
     seconds = (time.process_time() - started) / len(case.requests)
-    score = (
-        overall(answers[0]) if case.stage != 5 else mean_o_score([frame_record(passes) for passes in answers])
-    )
+    if case.label.stage == 5:
+        score = mean_o_score([frame_record(passes) for passes in answers])
+    else:
+        score = overall(answers[0])
     words = f"{answers[0][0].semantic_reasoning} {answers[0][0].perceptual_reasoning}"
-    return Verdict(case, score, seconds, words)
+    return Verdict(case.label, score, seconds, words)
+
+
+def run(footage: Sequence[Footage], *, own_edits: bool, held_out: bool) -> list[Verdict]:
+    """Judges every case, or without `held_out` only those of the calibration."""
+    scorer = EmbeddedScorer()
+    cases = make_cases(footage, own_edits=own_edits)
+    return [judge(scorer, case) for case in cases if held_out or case.label.part == "calibration"]
 
 
 def report(console: Console, verdicts: Sequence[Verdict], *, explain: bool) -> None:
     """One table a part: a row for each stage and kind of picture."""
-    for part in dict.fromkeys(verdict.case.part for verdict in verdicts):
-        mine = [verdict for verdict in verdicts if verdict.case.part == part]
-        clips = ", ".join(dict.fromkeys(verdict.case.clip for verdict in mine))
+    for part in dict.fromkeys(verdict.label.part for verdict in verdicts):
+        mine = [verdict for verdict in verdicts if verdict.label.part == part]
+        clips = ", ".join(dict.fromkeys(verdict.label.clip for verdict in mine))
         table = Table("stage", "picture", "right", "lowest", "highest", title=f"{part} ({clips})")
-        for stage, label in sorted({(v.case.stage, _label(v.case)) for v in mine}):
-            group = [v for v in mine if (v.case.stage, _label(v.case)) == (stage, label)]
+        for stage, row in sorted({(v.label.stage, v.label.row) for v in mine}):
+            group = [v for v in mine if (v.label.stage, v.label.row) == (stage, row)]
             scores = [v.score for v in group]
             right = f"{sum(v.right for v in group)} of {len(group)}"
-            table.add_row(str(stage), label, right, f"{min(scores):.2f}", f"{max(scores):.2f}")
+            table.add_row(str(stage), row, right, f"{min(scores):.2f}", f"{max(scores):.2f}")
         console.print(table)
         for name, good in (("good accepted", True), ("bad rejected", False)):
-            group = [v for v in mine if (v.case.what == "good") is good]
+            group = [v for v in mine if (v.label.what == "good") is good]
             if group:
                 console.print(f"{part}: {name} {sum(v.right for v in group)} of {len(group)}")
     slowest = max(verdict.seconds for verdict in verdicts)
     mean = sum(verdict.seconds for verdict in verdicts) / len(verdicts)
     console.print(f"{mean:.2f} CPU seconds a picture, {slowest:.2f} the slowest")
-    for v in verdicts:
-        if explain and not v.right:
-            case = v.case
-            console.print(f"stage {case.stage} {case.clip} {case.origin} {case.what}: {v.score:.2f}")
-            console.print(f"  {v.reasoning}")
-
-
-def _label(case: Case) -> str:
-    return f"good, {case.origin}" if case.what == "good" else case.what
+    for verdict in verdicts:
+        if explain and not verdict.right:
+            label = verdict.label
+            console.print(
+                f"stage {label.stage} {label.clip} {label.origin} {label.what}: {verdict.score:.2f}"
+            )
+            console.print(f"  {verdict.reasoning}")
 
 
 def main(
@@ -266,15 +283,15 @@ def main(
     explain: Annotated[bool, typer.Option(help="print what was measured on each wrong verdict")] = False,
 ) -> None:
     """Accepted good and rejected bad pictures, by stage and kind of damage."""
-    if not smoke and clips is None:
+    if smoke:
+        report(Console(), run(made_footage(), own_edits=False, held_out=False), explain=explain)
+        return
+    if clips is None:
         raise typer.BadParameter("name a folder with --clips, or use --smoke")
-    footage = made_footage() if smoke or clips is None else read_footage(clips)
+    footage = read_footage(clips)
     if not footage:
         raise typer.BadParameter(f"no *_source.mp4 in {clips}")
-    scorer = EmbeddedScorer()
-    cases = make_cases(footage, own_edits=not smoke)
-    verdicts = [judge(scorer, case) for case in cases if held_out or case.part == "calibration"]
-    report(Console(), verdicts, explain=explain)
+    report(Console(), run(footage, own_edits=True, held_out=held_out), explain=explain)
 
 
 if __name__ == "__main__":

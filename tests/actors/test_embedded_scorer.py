@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from actors.backends.embedded import image_quality
 from actors.backends.embedded.edit_evidence import agreement, make_pair
@@ -139,9 +141,10 @@ def test_a_damage_is_the_same_bytes_for_the_same_seed() -> None:
 
 
 def test_the_smoke_benchmark_accepts_the_good_and_rejects_the_bad() -> None:
-    cases = [
-        case for case in scores.make_cases(scores.made_footage(), own_edits=False) if case.clip == "made_0"
-    ]
-    verdicts = [scores.judge(scorer(), case) for case in cases if case.part != "held-out clips and damages"]
-    assert {verdict.case.stage for verdict in verdicts} == {2, 3}
-    assert [v.case.what for v in verdicts if not v.right] == []
+    output = io.StringIO()
+    verdicts = scores.run(scores.made_footage(), own_edits=False, held_out=False)
+    scores.report(Console(file=output, width=120), verdicts, explain=True)
+    assert {verdict.label.stage for verdict in verdicts} == {2, 3}
+    assert [verdict.label.what for verdict in verdicts if not verdict.right] == []
+    assert f"calibration: bad rejected {len(CALIBRATED)} of {len(CALIBRATED)}" in output.getvalue()
+    assert len(verdicts) == len(CALIBRATED) + 2
