@@ -204,6 +204,12 @@ def test_the_readme_shows_a_command_for_every_job_a_person_runs_by_hand() -> Non
     assert {"synthesize", "status", "verify", "regate", "publish"} <= shown
 
 
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_benchmarks_that_are_written_down_exist(document: Path) -> None:
+    for name in re.findall(r"-m benchmarks\.(\w+)", document.read_text("utf-8")):
+        assert (ROOT / "benchmarks" / f"{name}.py").is_file(), name
+
+
 def rewrite() -> None:
     """Bring tree and columns table up to date."""
     text = README.read_text("utf-8")
