@@ -23,7 +23,7 @@ from actors.pipeline import STEPS, resolve, thresholds
 from actors.store import Store, open_root
 from ray_jobs.card import card_text
 from ray_jobs.release_folder import PublishError, ReleaseFolder, Report, quiet, replace_file
-from ray_jobs.root import RootState, all_records, read_actor, read_root
+from ray_jobs.root import RootState, all_records, read_actor, read_root, refuse_if_held
 from schemas import release, shards
 from schemas.config import RunConfig
 from schemas.gates import Step
@@ -100,11 +100,13 @@ def publish(
 
     Raises:
         StoreError: the folder is no root of ours, holds no run, or lacks an artifact that its journal names.
+        RootBusyError: another process works on the root.
     """
     store = open_root(root, create=False)
     state = read_root(store, without=NOT_READ)
     if state is None:
         raise PublishError(f"{root} holds no run yet, so there is nothing to publish")
+    refuse_if_held(store, state.record)
     config = config or state.record.run_config()
     planned = resolve(config)
     verdicts = state.verdicts(config)
@@ -151,7 +153,7 @@ def publish(
 def root_manifest(state: RootState, verdicts: pa.Table, config: RunConfig) -> pa.Table:
     """The manifest of a root by these verdicts (`schemas.manifest.build_manifest`)."""
     made = {
-        fingerprint: Made(recipe.get("backend", ""), recipe.get("revision", ""))
+        fingerprint: Made(recipe["backend"], recipe["revision"]) if recipe["revision"] else Made(None, None)
         for fingerprint, recipe in recipes(state.store).items()
     }
     limits = thresholds(resolve(config))

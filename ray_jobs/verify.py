@@ -45,6 +45,10 @@ def verify(root_or_release: str) -> list[Fault]:
         return [Fault(str(folder), "there is no release; `publish` makes it")]
     checked = Release(folder, complete)
     _list_files(checked)
+    if not checked.places:
+        checked.fault(
+            str(folder), "holds no file of a release: neither an output root nor a copy of a data set"
+        )
     WordChecks(checked).run()
     MediaChecks(checked).run()
     return sorted(set(checked.faults))

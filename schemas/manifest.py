@@ -63,10 +63,10 @@ _PLANNED = (
 
 
 class Made(NamedTuple):
-    """Name and revision of the backend behind a fingerprint; empty for an actor without a model."""
+    """Name and revision of the backend behind a fingerprint; None for an actor without a model."""
 
-    backend: str
-    revision: str
+    backend: str | None
+    revision: str | None
 
 
 def value_columns(steps: Sequence[Step]) -> list[str]:

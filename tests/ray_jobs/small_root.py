@@ -7,7 +7,7 @@ everything after that (settling, gates, publish, verify, regate) is the code und
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from actors.ops.masks import mask_npz_bytes, pack_video
 from actors.ops.video import encode_video, png_bytes
 from actors.pipeline import STEPS, resolve
 from actors.store import Store, open_root
-from ray_jobs.root import end_run, open_run, write_samples
+from ray_jobs.root import RunRecord, end_run, open_run, write_samples
 from schemas.columns import MEDIA
 from schemas.config import RunConfig
 from schemas.gates import Step
@@ -92,31 +92,59 @@ def make_root(
     ]
     write_samples(store, record.run, samples)
     by_id = {str(sample["sample_id"]): sample for sample in samples}
+    _write_results(store, record, config, STEPS, by_id, measured or {}, failed or {})
+    end_run(store, record.run, {})
+    return config
+
+
+def redo(path: Path, actor: str, config: RunConfig, sources: int) -> None:
+    """Results of a new generation of this actor and all after it, with other media."""
+    store = open_root(str(path), create=False)
+    record = open_run(store, "synthesize", config, redo=actor)
+    by_id = {
+        sample_id(config.name, theme, number): {"edit_type": theme, "source_key": source_key(number)}
+        for theme in config.themes
+        for number in range(sources)
+    }
+    names = [step.name for step in STEPS]
+    _write_results(store, record, config, STEPS[names.index(actor) :], by_id, {}, {})
+    end_run(store, record.run, {})
+
+
+def _write_results(
+    store: Store,
+    record: RunRecord,
+    config: RunConfig,
+    steps: Sequence[Step],
+    samples: Mapping[str, Mapping[str, Any]],
+    measured: Mapping[str, Mapping[str, Any]],
+    failed: Mapping[tuple[str, str], str],
+) -> None:
     made = {item.name: item.fingerprint for item in resolve(config)}
+    sources = sorted({str(sample["source_key"]) for sample in samples.values()})
     stopped: set[str] = set()
-    for step in STEPS:
+    for step in steps:
         rows = []
-        for key in keys if step.keyed == "source" else sorted(by_id):
-            if key in stopped or (key in by_id and by_id[key]["source_key"] in stopped):
+        generation = record.generations[step.name]
+        for key in sources if step.keyed == "source" else sorted(samples):
+            if key in stopped or (key in samples and samples[key]["source_key"] in stopped):
                 continue
-            error = (failed or {}).get((step.name, key))
+            error = failed.get((step.name, key))
             if error:
                 stopped.add(key)
             row = {
                 **_common(step, key, record.run, config, made[step.name]),
+                "generation": generation,
                 "outcome": "failed" if error else "ok",
                 "error_class": "SampleError" if error else None,
                 "error": error,
             }
             if not error:
-                values = {**GOOD, **(measured or {}).get(key, {})}
-                row |= _values(step, key, values)
-                row["artifacts"] = _put_media(store, step, key, by_id.get(key), config.name)
+                row |= _values(step, key, {**GOOD, **measured.get(key, {})})
+                row["artifacts"] = _put_media(store, step, key, samples.get(key), config.name, generation)
             rows.append(row)
         journal = ActorJournal(store, step)
         journal.write(journal.part_key(record.run, [row["key"] for row in rows]), rows)
-    end_run(store, record.run, {})
-    return config
 
 
 def _common(step: Step, key: str, run: int, config: RunConfig, fingerprint: str) -> dict[str, Any]:
@@ -124,7 +152,6 @@ def _common(step: Step, key: str, run: int, config: RunConfig, fingerprint: str)
         "key": key,
         "run": run,
         "attempt": 0,
-        "generation": 0,
         "fingerprint": fingerprint,
         "inputs_digest": "",
         "seed": seed_for(config.seed, key, step.name),
@@ -181,15 +208,17 @@ def frame_records(overall: float) -> list[FrameRecord]:
 
 
 def _put_media(
-    store: Store, step: Step, key: str, sample: Mapping[str, Any] | None, name: str
+    store: Store, step: Step, key: str, sample: Mapping[str, Any] | None, name: str, generation: int
 ) -> list[dict[str, Any]]:
     artifacts = []
     for column in step.adds:
         if column not in MEDIA:
             continue
         media = MEDIA[column]
-        path = f"artifacts/{artifact_path(media, key, sample['edit_type'] if sample else None, name)}"
-        stored = store.put_bytes_if_absent(path, media_bytes(media.extension, f"{column} {key}"))
+        folder = f"artifacts/generation-{generation}" if generation else "artifacts"
+        path = f"{folder}/{artifact_path(media, key, sample['edit_type'] if sample else None, name)}"
+        content = media_bytes(media.extension, f"{column} {key} {generation}")
+        stored = store.put_bytes_if_absent(path, content)
         artifacts.append(
             {
                 "column": column,
@@ -204,7 +233,7 @@ def _put_media(
 @cache
 def media_bytes(extension: str, name: str) -> bytes:
     """A real file of its kind whose content differs by name."""
-    rng = np.random.default_rng(int.from_bytes(name.encode(), "big") % 2**64)
+    rng = np.random.default_rng(list(name.encode()))
     if extension == "npz":
         masks = rng.random((FRAMES, HEIGHT, WIDTH)) < 0.3
         return mask_npz_bytes(pack_video(list(masks)), WIDTH)

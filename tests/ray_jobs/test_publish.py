@@ -22,10 +22,11 @@ from actors.ops.masks import read_mask_npz, unpack_video
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate
 from ray_jobs.release_folder import PublishError
+from ray_jobs.root import RootBusyError
 from ray_jobs.verify import verify
 from schemas.config import ReleaseConfig, RunConfig
 from schemas.release import JSONL_FILES, KINDS
-from tests.ray_jobs.small_root import GOOD, HEIGHT, WIDTH, make_root
+from tests.ray_jobs.small_root import GOOD, HEIGHT, WIDTH, make_root, redo
 
 UNDER = {"edited_frame0_overall": 7.5}
 """Measured, and under its gate."""
@@ -312,6 +313,48 @@ def test_a_release_of_another_set_leaves_no_file_behind_but_keeps_foreign_ones(t
     publish(str(tmp_path))
     assert not [path for path in tree(tmp_path) if "location_000000" in path]
     assert (tmp_path / "release/notes.txt").read_text() == "mine"
+
+
+def test_a_new_generation_of_an_actor_replaces_its_media_and_nothing_else(tmp_path: Path) -> None:
+    config = RunConfig(themes=("location",))
+    make_root(tmp_path, sources=2, config=config)
+    publish(str(tmp_path))
+    before = tree(tmp_path)
+    redo(tmp_path, "VideoGenerator", config, sources=2)
+    report = publish(str(tmp_path))
+    assert verify(str(tmp_path)) == []
+    changed = {name for name, data in tree(tmp_path).items() if before[name] != data}
+    assert changed == {
+        "location_edited_video_part00.tar",
+        "location/edited_video/Sparkle_location_000000.mp4",
+        "location/edited_video/Sparkle_location_000001.mp4",
+        "manifest/location.parquet",
+        "shards.parquet",
+    }
+    assert report.shards_written == 1
+
+
+def test_a_root_that_another_process_works_on_is_left_alone(tmp_path: Path) -> None:
+    config = make_root(tmp_path, sources=1)
+    command = (
+        "import sys; from ray_jobs.root import open_run; from actors.store import open_root;"
+        "from schemas.config import RunConfig;"
+        "open_run(open_root(sys.argv[1], create=False), 'synthesize',"
+        " RunConfig.model_validate_json(sys.argv[2])); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", command, str(tmp_path), config.model_dump_json()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(RootBusyError, match="held by run 2"):
+            publish(str(tmp_path))
+        holder.communicate("")
+    publish(str(tmp_path))
+    assert verify(str(tmp_path)) == []
 
 
 def test_a_missing_artifact_is_named_and_nothing_claims_to_be_complete(tmp_path: Path) -> None:

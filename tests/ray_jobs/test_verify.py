@@ -59,6 +59,11 @@ def test_a_fresh_release_has_no_fault(pristine: Path) -> None:
     assert verify(str(pristine / "release")) == []
 
 
+def test_a_folder_of_other_things_is_no_release(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert "neither an output root nor a copy" in faults(tmp_path)
+
+
 def test_a_root_without_a_release_says_so(tmp_path: Path) -> None:
     make_root(tmp_path / "root", sources=1)
     assert "publish" in faults(tmp_path / "root")
