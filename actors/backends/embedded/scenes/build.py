@@ -12,7 +12,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from actors.backends.embedded.scenes import outdoor, shore, studio, woods
+from actors.backends.embedded.scenes import outdoor, shore, studio, town, woods
 from actors.backends.embedded.scenes.painting import paint_over
 from actors.backends.embedded.scenes.scene import Scene, SceneLight
 from actors.backends.embedded.scenes.stage import Stage
@@ -29,6 +29,7 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "waterfall": woods.waterfall,
     "lake": shore.lake,
     "coast": shore.coast,
+    "street": town.street,
     "studio": studio.studio,
     "window": studio.window,
 }

@@ -23,7 +23,7 @@ from actors.backends.embedded.scenes.canvas import (
     rgba,
 )
 from actors.backends.embedded.scenes.facades import Look, facade
-from actors.backends.embedded.scenes.motion import Swaying
+from actors.backends.embedded.scenes.motion import Layer, Swaying
 from actors.backends.embedded.scenes.perspective import Point, Road, hazed_columns, lamplight
 
 Lamp = tuple[float, float, float, Array, float]
@@ -261,10 +261,10 @@ def awning(
     np.maximum(weight, cv2.GaussianBlur(sway[..., 0], (0, 0), 3).astype(np.float32) / 255, out=weight)
 
 
-def add_awnings(road: Road, layers: dict[int, tuple[Image8, Array]], sway: float) -> None:
+def awning_layers(road: Road, layers: dict[int, tuple[Image8, Array]], sway: float) -> list[Layer]:
     """The awnings of each side as one swaying layer."""
-    stage = road.stage
-    for layer, weight in layers.values():
-        stage.add(
-            Swaying(layer, weight, stage.wind, sway=stage.px(sway), flutter=stage.px(sway * 0.3), sheen=0.1)
-        )
+    px = road.stage.px(sway)
+    return [
+        Swaying(layer, weight, road.stage.wind, sway=px, flutter=px * 0.3, sheen=0.1)
+        for layer, weight in layers.values()
+    ]

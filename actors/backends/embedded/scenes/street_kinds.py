@@ -24,7 +24,7 @@ from actors.backends.embedded.scenes.canvas import (
 )
 from actors.backends.embedded.scenes.facades import facade
 from actors.backends.embedded.scenes.figures import Banner, Plume, cloth
-from actors.backends.embedded.scenes.houses import House, Lamp, Row, add_awnings, awning, chimneys
+from actors.backends.embedded.scenes.houses import House, Lamp, Row, awning_layers, awning, chimneys
 from actors.backends.embedded.scenes.lights import Lamps, glow_sprite
 from actors.backends.embedded.scenes.motion import Layer, Veil
 from actors.backends.embedded.scenes.particles import Drift, Swarm, dot_sprites
@@ -110,7 +110,7 @@ def furnish(
     layers: list[Layer] = []
     _posts(road, name, lamps)
     if name in ("cafe", "market"):
-        _stalls_and_awnings(road, name, row, houses)
+        layers += _stalls_and_awnings(road, name, row, houses)
     if name == "cafe":
         _tables(road, row)
     if name == "western":
@@ -212,7 +212,7 @@ def _posts(road: Road, name: str, lamps: list[Lamp]) -> None:
             road.line((x + dx, height - 0.24, z), (x + dx * 1.3, height + 0.24, z), tone, 0.035)
 
 
-def _stalls_and_awnings(road: Road, name: str, row: Row, houses: list[House]) -> None:
+def _stalls_and_awnings(road: Road, name: str, row: Row, houses: list[House]) -> list[Layer]:
     stage = road.stage
     rng = stage.rng
     layers: dict[int, tuple[Image8, Array]] = {
@@ -264,7 +264,7 @@ def _stalls_and_awnings(road: Road, name: str, row: Row, houses: list[House]) ->
                     light=light,
                     glow=warm,
                 )
-    add_awnings(road, layers, 9.0)
+    return awning_layers(road, layers, 9.0)
 
 
 def _stall(road: Road, row: Row, side: int, first: float, last: float) -> None:
