@@ -16,7 +16,8 @@ _SIZE = (320, 180)  # width and height at which the region is grown
 _CONTACT = 0.045  # of the height: thickness of the line of contact
 _RISE = 0.04  # of the height: how far above the line of contact the support may reach
 _MIN_WIDTH = 0.4  # of the subject's width that must touch; feet touch less
-_MAX_LOWER = 0.2  # of the subject's width that may end lower: more are legs, or a torso that the frame cuts
+_LEG = 0.09  # of the height: what reaches this far below the line of contact is a leg, not a thing on a desk
+_MAX_LOWER = 0.35  # of the subject's width that may end lower: more is a torso that the frame cuts
 _MAX_SHARE = 0.40  # of the frame; a region that grows larger is the ground, not a thing
 
 Bits = npt.NDArray[np.uint8]
@@ -42,9 +43,9 @@ def support_region(image: Frame, subject: Mask) -> Mask:
     # Most columns end at the line of contact; single ones end lower (a phone on the desk, a foot).
     band = round(_CONTACT * rows)
     ends = np.convolve(np.bincount(lowest, minlength=rows), np.ones(band + 1, dtype=np.int64))[:rows]
-    bottom = int(rows - 1 - np.argmax(ends[::-1]))
+    bottom = int(np.argmax(ends))
     touching = (lowest >= bottom - band) & (lowest <= bottom)
-    stands = (lowest > bottom).mean() > _MAX_LOWER
+    stands = (lowest > bottom + _LEG * rows).mean() > 0.1 or (lowest > bottom).mean() > _MAX_LOWER
     if bottom >= rows - 4 or stands or touching.mean() < _MIN_WIDTH:
         return nothing
 
