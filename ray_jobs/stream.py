@@ -74,7 +74,7 @@ def stream(
             fanned_out = True
         data = _in_pool(data, item, context) if pools else _as_function(data, item, context)
     try:
-        return sum(batch.num_rows for batch in data.iter_batches(batch_size=None, batch_format="pyarrow"))
+        return int(data.materialize().count())
     except RayError as error:
         raise RunFailedError(_innermost(error)) from error
 
