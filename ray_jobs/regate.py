@@ -22,6 +22,7 @@ from actors.store import StoreError, open_root
 from ray_jobs.publish import root_manifest, write_manifest
 from ray_jobs.root import end_run, newest_run, open_run, read_root
 from schemas import release
+from schemas.archives import ArchiveError, TarScan
 from schemas.config import ConfigError, RunConfig, nearest
 from schemas.gates import GATES, Gate
 from schemas.manifest import NOT_READ, Funnel, funnels
@@ -136,8 +137,9 @@ def regate_release(
 ) -> ReleaseRegateReport:
     """The same for a copy of the published data set, from its JSONL files.
 
-    `out_dir` gets `prompts/` as published but filtered, and `members/{theme}_{kind}.txt`: names of the tar
-    members to keep, one a line.
+    `out_dir` gets `prompts/` as published but filtered, and `members/`: names of the tar members to keep, one
+    a line, in `{theme}_{kind}.txt`, and for each tar part that is there in `{part}.txt`, which is for
+    `tar -xf PART -T LIST`.
 
     Args:
         thresholds: by gate name; gates that are missing or None are off, those whose measurement is not in
@@ -241,8 +243,26 @@ def _filter_metadata(source: Path, out: Path, theme: str, wanted: set[str]) -> N
 
 def _write_member_lists(source: Path, out: Path, theme: str, kept: list[str]) -> None:
     for kind in release.KINDS:
-        names = "".join(f"{release.member_name(theme, kind, sample)}\n" for sample in kept)
-        _created(out / "members" / f"{theme}_{kind}.txt").write_text(names, encoding="utf-8")
+        names = [release.member_name(theme, kind, sample) for sample in kept]
+        _write_lines(out / "members" / f"{theme}_{kind}.txt", names)
+        wanted = set(names)
+        first = source / release.shard_path(theme, kind, 0)
+        for part in sorted(first.parent.glob(first.name.replace("_part00.", "_part*."))):
+            _write_lines(out / "members" / f"{part.stem}.txt", _members_to_keep(part, wanted))
+
+
+def _members_to_keep(part: Path, wanted: set[str]) -> list[str]:
+    """Members of a tar part, as it spells them, that are wanted; reads headers only."""
+    with part.open("rb") as file:
+        try:
+            names = [entry.name for entry, _ in TarScan(file, skim=True)]
+        except ArchiveError as error:
+            raise ConfigError(f"{part}: {error}") from None
+    return [name for name in names if name.removeprefix("./") in wanted]
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    _created(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _created(path: Path) -> Path:

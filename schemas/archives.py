@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import os
 import tarfile
 import zipfile
 import zlib
@@ -47,14 +48,16 @@ class TarScan:
     """One pass over a tar, from its first byte to its last.
 
     Iterating gives each regular file with an iterator over its data; what is not read of it is skipped. After
-    the last one `sha256` and `size_bytes` are those of the whole file. Directories are passed over.
+    the last one `sha256` and `size_bytes` are those of the whole file. Directories are passed over. With
+    `skim` data are jumped over unread, and there is no digest.
 
     Raises:
         ArchiveError: a torn or damaged tar, a link or device, an oversized extension header.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, skim: bool = False) -> None:
         self._file = file
+        self._skim = skim
         self._digest = hashlib.sha256()
         self.size_bytes = 0
 
@@ -88,8 +91,10 @@ class TarScan:
                 continue
             if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
                 raise ArchiveError(f"{entry.name!r} is a link or device (type {info.type!r}), not a file")
-            data_chunks = self._data(entry)
+            data_chunks = iter(()) if self._skim else self._data(entry)
             yield entry, data_chunks
+            if self._skim:
+                self.size_bytes = self._file.seek(entry.size_bytes, os.SEEK_CUR)
             for _ in data_chunks:  # what the caller left
                 pass
             self._exactly(-entry.size_bytes % BLOCK, f"the padding of {entry.name!r}")

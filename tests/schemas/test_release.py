@@ -150,6 +150,7 @@ def test_a_part_reads_back_with_tarfile_and_with_our_own_reader(contents: list[b
     scan = TarScan(io.BytesIO(data))
     assert [(entry.name, b"".join(chunks)) for entry, chunks in scan] == members
     assert (scan.size_bytes, scan.sha256) == (written.size_bytes, written.sha256)
+    assert [entry.name for entry, _ in TarScan(io.BytesIO(data), skim=True)] == [name for name, _ in members]
 
 
 @given(st.lists(st.binary(min_size=1, max_size=2000), min_size=1, max_size=3), st.data())
@@ -158,9 +159,10 @@ def test_every_torn_tar_is_noticed_wherever_it_is_cut(contents: list[bytes], dat
     sizes = np.array([member.size_bytes for member in listed], np.int64)
     end = int(shards.padded(sizes).sum()) + shards.END_OF_ARCHIVE
     cut = data.draw(st.integers(0, end - 1))
-    with pytest.raises(ArchiveError, match="torn"):
-        for _ in TarScan(io.BytesIO(whole[:cut])):
-            pass
+    for skim in (False, True):
+        with pytest.raises(ArchiveError, match="torn"):
+            for _ in TarScan(io.BytesIO(whole[:cut]), skim=skim):
+                pass
 
 
 @given(st.binary(max_size=3000))
