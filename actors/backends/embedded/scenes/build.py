@@ -12,7 +12,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from actors.backends.embedded.scenes import outdoor, shore, studio, town, woods
+from actors.backends.embedded.scenes import outdoor, shore, sky_scenes, studio, town, woods
 from actors.backends.embedded.scenes.painting import paint_over
 from actors.backends.embedded.scenes.scene import Scene, SceneLight
 from actors.backends.embedded.scenes.stage import Stage
@@ -30,8 +30,12 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "lake": shore.lake,
     "coast": shore.coast,
     "street": town.street,
+    "skyline": town.skyline,
+    "industrial": town.industrial,
     "studio": studio.studio,
     "window": studio.window,
+    "nightsky": sky_scenes.nightsky,
+    "clouds": sky_scenes.clouds,
 }
 
 

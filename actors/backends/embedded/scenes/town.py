@@ -5,6 +5,8 @@ What a reader gets wrong: nothing is drawn here; this is the one import that `bu
 
 from __future__ import annotations
 
+from actors.backends.embedded.scenes.industrial import industrial
+from actors.backends.embedded.scenes.skyline import skyline
 from actors.backends.embedded.scenes.street import street
 
-__all__ = ["street"]
+__all__ = ["industrial", "skyline", "street"]
