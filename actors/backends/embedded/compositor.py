@@ -91,11 +91,11 @@ def _support(request: ControlRequest, light: Relight, first: Frame, width: int) 
     """
     looks = sorted({request.num_frames * part // _SUPPORT_LOOKS for part in range(_SUPPORT_LOOKS)})
     found = np.zeros(first.shape[:2], dtype=np.bool_)
+    subject = unpack_rows(request.masks[0], width)
+    misfit = np.abs(light.apply(first).astype(np.int16) - request.start_image)
     for index, frame in zip(looks, request.source.pick(looks), strict=True):
         region = support_region(frame, unpack_rows(request.masks[index], width))
-        if index == 0:
-            misfit = np.abs(light.apply(first).astype(np.int16) - request.start_image)[region]
-            if not region.any() or float(np.median(misfit)) > _MAX_MISFIT:
-                return found
-        found |= region
+        shown = region & ~subject
+        if shown.any() and float(np.median(misfit[shown])) <= _MAX_MISFIT:
+            found |= region
     return found
