@@ -12,7 +12,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from actors.backends.embedded.scenes import outdoor, shore, sky_scenes, studio, town, woods
+from actors.backends.embedded.scenes import outdoor, reef, shore, sky_scenes, studio, town, woods
 from actors.backends.embedded.scenes.painting import paint_over
 from actors.backends.embedded.scenes.scene import Scene, SceneLight
 from actors.backends.embedded.scenes.stage import Stage
@@ -36,6 +36,7 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "window": studio.window,
     "nightsky": sky_scenes.nightsky,
     "clouds": sky_scenes.clouds,
+    "reef": reef.reef,
 }
 
 
