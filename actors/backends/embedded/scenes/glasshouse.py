@@ -1,0 +1,120 @@
+"""A greenhouse: iron ribs and glass, benches and hanging baskets full of ferns.
+
+What a reader gets wrong: the house is almost all holes; what is seen through the glass is the stage's plate,
+drawn first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actors.backends.embedded.scenes.canvas import mix, premultiplied, rgb
+from actors.backends.embedded.scenes.furniture import fern, greenery, outside, table
+from actors.backends.embedded.scenes.indoor_motion import Dapple
+from actors.backends.embedded.scenes.motion import Veil
+from actors.backends.embedded.scenes.parts import leafage
+from actors.backends.embedded.scenes.space import Lamp, Space
+from actors.backends.embedded.scenes.stage import Stage
+from actors.backends.embedded.scenes.surfaces import pane_grid, plaster
+
+
+def greenhouse(stage: Stage) -> None:
+    """A glass greenhouse full of hanging plants."""
+    rng, w, h = stage.rng, stage.width, stage.height
+    outside(stage, trees=10, tall=0.8, blur=7.0)
+    stage.add_still(premultiplied(rgb("#f2f6f2"), np.full((h, w), 0.22, np.float32)))
+    space = Space(stage, wide=5.6, deep=8.0, tall=2.7, yaw=float(rng.uniform(-0.05, 0.05)), focal=0.86)
+    space.ambient = stage.ambient * 1.0
+    space.lamps = [Lamp((0, 3.6, 5), stage.key, 0.5, 4.0)]
+    iron = rgb("#dfe4de")
+    half, near, ridge = space.wide / 2, 1.3, 4.1
+    reach = space.deep - near
+    slope = pane_grid(reach, 3.0, iron, 9, 4, 0.05, ppm=120)
+    space.place(slope[::-1], (-half, space.tall, near), (0, 0, reach), (half, ridge - space.tall, 0))
+    space.place(slope[::-1], (half, space.tall, near), (0, 0, reach), (-half, ridge - space.tall, 0))
+    gable = pane_grid(space.wide, ridge, iron * 0.96, 8, 5, 0.05)
+    yy, xx = np.mgrid[0 : gable.shape[0], 0 : gable.shape[1]].astype(np.float32)
+    under = yy / gable.shape[0] * ridge > (ridge - space.tall) * np.abs(xx / gable.shape[1] * 2 - 1)
+    gable[..., 3] *= under
+    space.place(gable, (-half, ridge, space.deep), (space.wide, 0, 0), (0, -ridge, 0))
+    side = pane_grid(reach, space.tall, iron, 9, 3, 0.05, ppm=120)
+    space.place(side, (-half, space.tall, near), (0, 0, reach), (0, -space.tall, 0))
+    space.place(side, (half, space.tall, near), (0, 0, reach), (0, -space.tall, 0))
+    low = plaster(rng, 4, 0.6, rgb("#b9a894"), rough=0.2)
+    space.place(low, (-half, 0.55, near), (0, 0, reach), (0, -0.55, 0))
+    space.place(low, (half, 0.55, near), (0, 0, reach), (0, -0.55, 0))
+    space.place(low, (-half, 0.55, space.deep), (space.wide, 0, 0), (0, -0.55, 0))
+    space.place(
+        plaster(rng, space.wide, reach, rgb("#a89c8c"), rough=0.22),
+        (-half, 0, space.deep),
+        (space.wide, 0, 0),
+        (0, 0, -reach),
+    )
+    for s in (-1, 1):
+        x = (-half + 0.15, -1.1) if s < 0 else (1.1, half - 0.15)
+        for z in (3.2, 5.0, 6.6):
+            table(space, x, (z, z + 1.2), 0.78, rgb("#8f7a62"))
+    stage.add_still(space.finish(blur=1.6, bloom=0.35))
+    own = leafage(stage)
+    far = leafage(
+        stage,
+        dark=mix(stage.colour("foliage"), stage.haze, 0.25),
+        lit=mix(stage.colour("foliage_lit"), stage.haze, 0.25),
+    )
+    back_bank = [fern(rng, 150, far, fronds=13), fern(rng, 150, far, fronds=10, broad=0.42)]
+    bank = [
+        fern(rng, 230, own, fronds=15),
+        fern(rng, 230, own, fronds=11, broad=0.45),
+        fern(rng, 220, own, fronds=19, broad=0.2),
+    ]
+    drooping = [fern(rng, 190, own, fronds=17, hang=1.0), fern(rng, 190, own, fronds=14, hang=1.0, broad=0.4)]
+
+    def row(z: float, size: float, sides: float, y: float, count: int) -> list[tuple[float, float, float]]:
+        out = []
+        for s in (-1, 1):
+            for _ in range(count):
+                x = s * float(rng.uniform(sides, half - 0.1))
+                px, py = space.spot(x, y, z)
+                out.append((px, py, size * float(rng.uniform(0.75, 1.2)) * space.scale(x, y, z)))
+        return out
+
+    greenery(stage, back_bank, row(7.6, 1.3, 0.3, 0.4, 6) + row(6.8, 0.9, 1.0, 0.75, 4), sway=5, blur=2.2)
+    greenery(stage, bank, row(5.4, 0.85, 1.1, 0.75, 5), sway=8, blur=1.4, glint=0.2)
+    baskets = []
+    for z in (6.4, 5.0, 3.9):
+        for s in (-1, 1):
+            x = s * float(rng.uniform(0.75, 1.9)) * (1.0 if z > 4 else 1.15)
+            px, py = space.spot(x, float(rng.uniform(2.0, 2.45)), z)
+            size = 0.95 * space.scale(x, 2.0, z)
+            baskets.append((px, py + 0.7 * size, size))
+    greenery(stage, drooping, baskets, sway=11, blur=1.2, glint=0.2)
+    greenery(stage, bank, row(3.9, 0.9, 1.35, 0.72, 4), sway=11, blur=1.6, glint=0.2)
+    mask = np.zeros((h, w), np.float32)
+    y = np.arange(h, dtype=np.float32)[:, None] / h
+    mask[:] = np.exp(-(((y - 0.62) / 0.26) ** 2))
+    stage.add(
+        Veil(
+            rng,
+            mask,
+            rgb("#f4f8f2"),
+            strength=0.34,
+            speed=(stage.px(75), stage.px(-40)),
+            size=stage.px(330),
+            contrast=1.3,
+        )
+    )
+    patch = np.ones((180, 300), np.float32)
+    goal = np.array([(-20, h * 0.5), (w + 20, h * 0.5), (w + 20, h + 20), (-20, h + 20)], np.float64)
+    fade = np.linspace(0.2, 1, 180, dtype=np.float32)[:, None]
+    stage.add(
+        Dapple(
+            rng,
+            goal,
+            (w, h),
+            patch * fade,
+            gain=np.array((0.34, 0.33, 0.24), np.float32),
+            leaf=0.05,
+            soft=2.4,
+            sway=8,
+        )
+    )
