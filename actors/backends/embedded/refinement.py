@@ -52,8 +52,8 @@ FOREIGN_WEIGHT = 2.5
 _SMALL_DISC = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), np.uint8)
 _MIN_PART = 0.1  # smaller parts than this share of the largest must be a person's to stay
 _MIN_PERSON_PART = 0.01
-_GUIDE_RADIUS = 4
-_GUIDE_EPS = 4e-4
+_GUIDE_RADIUS = 2
+_GUIDE_EPS = 1e-4
 
 Grid = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -277,6 +277,6 @@ def _whole_subject(probability: Floats, person: Grid | None) -> Floats:
     keep = share >= _MIN_PART
     if person is not None:
         likely = np.bincount(labels.ravel(), weights=person.ravel(), minlength=count) / area / 255.0
-        keep |= (share >= _MIN_PERSON_PART) & (likely > 0.6)
+        keep |= (share >= _MIN_PERSON_PART) & (likely > 0.75)
     keep[0] = True
     return np.where(keep[labels], probability, np.float32(0.0))

@@ -30,6 +30,13 @@ MIN_HELD_SHARE = 0.6
 ROUND_TRIP_PX = 1.5
 """On the 360-row grid."""
 _FLOW_PRESET = cv2.DISOPTICAL_FLOW_PRESET_FAST  # a fifth of MEDIUM's cost, no difference in the masks
+STILL_LEVELS = 7.0
+"""Standard deviation over the clip under which a pixel shows the same thing throughout (compression gives
+1-4).
+"""
+_STILL_SLACK = 0.04
+_STILL_WINDOW = (9, 9)
+_STILL_CLOSING = np.ones((25, 25), np.uint8)  # reflections on a still thing flicker in spots
 _BAND_PX = 9
 _MIN_PART = 0.02  # of the largest part: smaller ones are specks
 _INSIDE = 0.5  # share of a part that its boxes must cover
@@ -51,6 +58,7 @@ class FlowTracker:
         mattes: dict[int, Matte] = {}
         flows: list[tuple[npt.NDArray[np.float16], npt.NDArray[np.float16]]] = []
         previous: Grey | None = None
+        total = squares = np.zeros((1, 1), np.float64)
         for index, frame in enumerate(clip.frames()):
             grey = grey_grid(frame, min(GRID_HEIGHT, clip.height))
             if previous is not None:
@@ -59,16 +67,23 @@ class FlowTracker:
                 )
                 flows.append((_halved(forward), _halved(backward)))
             previous = grey
+            total = total + grey
+            squares = squares + grey.astype(np.float64) ** 2
             if index in boxes:
                 matte = subject_matte(self._segmenter, frame, boxes[index])
                 small = cv2.resize(matte, grey.shape[::-1], interpolation=cv2.INTER_AREA)
                 mattes[index] = np.asarray(small, np.float32)
+        mean = total / clip.num_frames
+        spread = np.sqrt(np.maximum(cv2.blur(squares / clip.num_frames - mean * mean, _STILL_WINDOW), 0.0))
+        beside = (spread < STILL_LEVELS) & _outside_most(
+            list(boxes.values()), mean.shape, (clip.width, clip.height)
+        )
         reach = max(round(REACH_S * clip.fps), 1)
         for number, anchor in enumerate(anchors):
             start = anchor.frame_index
-            if start not in mattes:
-                continue
-            yield from self._pass(number, start, mattes[start], flows, reach, (clip.width, clip.height))
+            if start in mattes:
+                matte = np.where(beside, np.float32(0.0), mattes[start])
+                yield from self._pass(number, start, matte, flows, reach, (clip.width, clip.height))
 
     def _pass(
         self,
@@ -123,6 +138,26 @@ def subject_matte(segmenter: Segmenter, frame: Frame, boxes: Sequence[Box]) -> M
     near = cv2.dilate(keep[labels].astype(np.uint8), np.ones((2 * _BAND_PX + 1,) * 2, np.uint8)) > 0
     keep[0] = True
     return np.where(near & keep[labels], matte, np.float32(0.0))
+
+
+def _outside_most(boxes: Sequence[Sequence[Box]], grid: tuple[int, ...], size: tuple[int, int]) -> Mask:
+    """Outside of the boxes of more than half of the anchors. What is there and never moves is not the subject
+    but a thing beside it: a phone on the table before a person who talks.
+    """
+    rows, columns = grid
+    inside = np.zeros((rows, columns), np.int32)
+    for of_one_frame in boxes:
+        covered = np.zeros((rows, columns), np.bool_)
+        for x1, y1, x2, y2 in (grow_box(box, _STILL_SLACK) for box in of_one_frame):
+            on_grid = (
+                x1 * columns / size[0],
+                y1 * rows / size[1],
+                x2 * columns / size[0],
+                y2 * rows / size[1],
+            )
+            covered[box_slices(on_grid, columns, rows)] = True
+        inside += covered
+    return inside * 2 < len(boxes)
 
 
 def _halved(flow: Displacement) -> Half:
