@@ -12,7 +12,17 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from actors.backends.embedded.scenes import outdoor, reef, shore, sky_scenes, studio, town, woods
+from actors.backends.embedded.scenes import (
+    indoors,
+    outdoor,
+    reef,
+    shore,
+    sky_scenes,
+    station,
+    studio,
+    town,
+    woods,
+)
 from actors.backends.embedded.scenes.painting import paint_over
 from actors.backends.embedded.scenes.scene import Scene, SceneLight
 from actors.backends.embedded.scenes.stage import Stage
@@ -37,6 +47,8 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "nightsky": sky_scenes.nightsky,
     "clouds": sky_scenes.clouds,
     "reef": reef.reef,
+    "room": indoors.room,
+    "station": station.station,
 }
 
 
