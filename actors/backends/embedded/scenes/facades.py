@@ -49,7 +49,7 @@ def facade(rng: Rng, look: Look, wide: float, tall: float, ppm: float, sky: Colo
     h, w = max(int(tall * ppm), 16), max(int(wide * ppm), 16)
     wall = rgb(look.walls[int(rng.integers(0, len(look.walls)))])
     wall = wall * float(rng.uniform(0.88, 1.1)) * rng.uniform(0.96, 1.04, 3).astype(np.float32)
-    albedo = _surface(rng, look, wall, h, w, ppm)
+    albedo = surface(rng, look, wall, h, w, ppm)
     glow = np.zeros_like(albedo)
     shop = bool(rng.random() < look.shop)
     shop_colour: Colour | None = None
@@ -69,6 +69,9 @@ def facade(rng: Rng, look: Look, wide: float, tall: float, ppm: float, sky: Colo
             lit = rng.random() < look.lit * (1.25 if floor < 0 else 1)
             _window(rng, look, albedo, glow, (x, tall - base), ppm, sky, bool(lit), wall)
     trim = rgb(look.trim) * 0.9
+    if look.surface == "boards":
+        _painted_sign(rng, albedo, wide, tall, ppm)
+        _band(albedo, 0.0, 0.16, ppm, wall * 1.15)
     if look.surface in ("plaster", "brick", "panels"):
         _band(albedo, 0.0, 0.28, ppm, trim)
         _band(albedo, 0.36, 0.46, ppm, mix(wall, trim, 0.7))
@@ -82,7 +85,7 @@ def facade(rng: Rng, look: Look, wide: float, tall: float, ppm: float, sky: Colo
     return Facade(np.clip(albedo, 0, 1), glow, ppm, shop, shop_colour)
 
 
-def _surface(rng: Rng, look: Look, wall: Colour, h: int, w: int, ppm: float) -> Array:
+def surface(rng: Rng, look: Look, wall: Colour, h: int, w: int, ppm: float) -> Array:
     rough = fbm(rng, h, w, cell=max(ppm * 2.0, 8), octaves=5)
     tone = 0.9 + 0.24 * (rough - 0.5)
     if look.surface == "brick":
@@ -210,6 +213,56 @@ def _paste(picture: Array, part: Array, x: float, y: float) -> None:
         picture[b:d, a:c] = part[b - y0 : d - y0, a - x0 : c - x0]
 
 
+def _painted_sign(rng: Rng, albedo: Array, wide: float, tall: float, ppm: float) -> None:
+    """A name in large letters on the false front."""
+    ground = rgb(("#d8c8a0", "#7a3a2c", "#3f5a4c", "#c8a868", "#4a5a6e")[int(rng.integers(0, 5))])
+    ink = rgb("#3a2a20") if float(ground.mean()) > 0.5 else rgb("#e8d8b0")
+    x0, x1, y0, y1 = 0.12 * wide * ppm, 0.88 * wide * ppm, 0.5 * ppm, min(1.55, 0.25 * tall) * ppm
+    worn = 0.75 + 0.4 * fbm(rng, max(int(y1 - y0), 2), max(int(x1 - x0), 2), cell=ppm * 0.5, octaves=4)
+    _paste(albedo, np.asarray(ground * worn[..., None], np.float32), x0, y0)
+    x = x0 + 0.3 * ppm
+    while x < x1 - 0.5 * ppm:
+        step = float(rng.uniform(0.3, 0.5)) * ppm
+        if rng.random() < 0.88:
+            low, high = y1 - 0.2 * ppm, y0 + 0.2 * ppm
+            _box(albedo, x, high, x + 0.09 * ppm, low, ink)
+            bar = float(rng.choice((high, (high + low) / 2, low - 0.08 * ppm)))
+            _box(albedo, x, bar, x + step * 0.65, bar + 0.08 * ppm, ink)
+            if rng.random() < 0.6:
+                _box(albedo, x + step * 0.6, high, x + step * 0.6 + 0.08 * ppm, low, ink)
+        x += step
+
+
+def _interior(rng: Rng, rows: int, cols: int, lamp: Colour, ppm: float) -> Array:
+    """A lit room behind glass, out of focus: lamps under the ceiling, shelves with goods, a dark display."""
+    y = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
+    x = np.linspace(0, 1, cols, dtype=np.float32)[None, :]
+    level = 0.62 - 0.3 * y + 0.0 * x
+    for _ in range(2):
+        px, py = float(rng.uniform(0.1, 0.9)), float(rng.uniform(0.08, 0.2))
+        level = level + 0.55 * np.exp(-(((x - px) * cols) ** 2 + ((y - py) * rows) ** 2) / (0.3 * ppm) ** 2)
+    light = np.asarray(level[..., None] * lamp, np.float32)
+    shelf = 0.42 * ppm
+    for row in np.arange(0.24 * rows, rows - shelf * 0.5, shelf):
+        px = 0.0
+        while px < cols:
+            wide = float(rng.uniform(0.07, 0.24)) * ppm
+            if rng.random() < 0.75:
+                high = shelf * float(rng.uniform(0.3, 0.8))
+                tone = rng.uniform(0.25, 0.95, 3).astype(np.float32)
+                a, b = int(row + shelf - high), int(row + shelf)
+                light[a:b, int(px) : int(px + wide * 0.85)] *= 0.35 + 0.65 * tone
+            px += wide
+        light[int(row + shelf) : int(row + shelf + max(0.04 * ppm, 1))] *= 0.45
+    for _ in range(int(rng.integers(1, 3))):
+        px, wide = float(rng.uniform(0.1, 0.9)) * cols, float(rng.uniform(0.1, 0.2)) * ppm
+        top = rows - float(rng.uniform(0.6, 1.25)) * ppm
+        light[max(int(top), 0) :, max(int(px - wide), 0) : int(px + wide)] *= 0.3
+        head = max(int(top - 0.14 * ppm), 0)
+        light[head : max(int(top), 0), max(int(px - wide * 0.5), 0) : int(px + wide * 0.5)] *= 0.3
+    return np.asarray(cv2.GaussianBlur(light, (0, 0), max(0.028 * ppm, 0.5)), np.float32)
+
+
 def _shop(
     rng: Rng,
     look: Look,
@@ -245,15 +298,9 @@ def _shop(
         rows, cols = max(int(low - y0), 2), max(int(x1 - x0), 2)
         ramp = np.linspace(1, 0, rows, dtype=np.float32)[:, None, None] * np.ones((1, cols, 1), np.float32)
         if lit:
-            goods = fbm(rng, rows, cols, cell=max(0.5 * ppm, 4), octaves=4, gain=0.65)[..., None]
-            light = lamp * (0.35 + 0.62 * ramp**0.7) * (0.45 + 0.75 * goods)
-            low_dark = np.clip((0.42 - ramp) * 5, 0, 1) * (goods < 0.52)
-            light = light * (1 - 0.62 * low_dark)
+            light = _interior(rng, rows, cols, lamp, ppm)
             _paste(albedo, np.full_like(light, 0.02), x0, y0)
             _paste(glow, light, x0, y0)
-            for _ in range(2):
-                px = x0 + float(rng.uniform(0.1, 0.9)) * cols
-                _box(glow, px - 0.06 * ppm, y0 + 0.1 * ppm, px + 0.06 * ppm, y0 + 0.22 * ppm, lamp * 0.5, True)
         else:
             _paste(albedo, (0.06 + 0.3 * ramp) * sky + 0.03, x0, y0)
     if lit:

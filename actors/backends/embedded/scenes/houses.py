@@ -22,7 +22,7 @@ from actors.backends.embedded.scenes.canvas import (
     rgb,
     rgba,
 )
-from actors.backends.embedded.scenes.facades import Look, facade
+from actors.backends.embedded.scenes.facades import Look, facade, surface
 from actors.backends.embedded.scenes.motion import Layer, Swaying
 from actors.backends.embedded.scenes.perspective import Point, Road, hazed_columns, lamplight
 
@@ -131,28 +131,22 @@ def _end_wall(
     road: Road, row: Row, look: Look, side: int, first: float, tall: float, amount: float
 ) -> None:
     stage = road.stage
-    wall = rgb(look.walls[0]) * 0.8
-    noise = fbm(stage.rng, 64, 48, cell=20, octaves=4)[..., None]
-    colour = stage.lit(wall * (0.8 + 0.3 * noise), np.clip(0.55 - 0.3 * amount, 0.1, 1))
-    colour = stage.hazed(colour, road.away(first))
-    inner, outer = side * row.half, side * (row.half + 9.0)
-    top = tall + (row.gable if row.gable else 0)
+    ppm = float(np.clip(road.scale(first) * 0.7, 6, 40))
+    top = tall + row.gable
+    deep = 9.0
+    h, w = max(int(top * ppm), 8), max(int(deep * ppm), 8)
+    wall = rgb(look.walls[int(stage.rng.integers(0, len(look.walls)))])
+    albedo = surface(stage.rng, look, wall, h, w, ppm)
+    colour = stage.hazed(stage.lit(np.clip(albedo, 0, 1), 0.3 - 0.15 * amount), road.away(first))
+    alpha = np.ones((h, w), np.float32)
     if row.gable:
-        peak = (inner + outer) / 2
-        quad: list[Point] = [(inner, tall, first), (peak, top, first), (outer, tall, first)]
-        points = [road.at(*p) for p in quad] + [road.at(outer, 0, first), road.at(inner, 0, first)]
-        tone = colour.mean(axis=(0, 1))
-        cv2.fillPoly(
-            road.picture,
-            [(np.clip(np.array(points), -3000, 3000) * 8).astype(np.int32)],
-            rgba(tone),
-            cv2.LINE_AA,
-            3,
-        )
-        return
+        x = np.abs(np.linspace(-1, 1, w, dtype=np.float32))[None, :]
+        y = np.linspace(0, top, h, dtype=np.float32)[:, None]
+        alpha = np.asarray(np.clip((y - x * row.gable) * ppm, 0, 1), np.float32)
+    inner, outer = side * row.half, side * (row.half + deep)
     a, b = (inner, outer) if side > 0 else (outer, inner)
-    texture = premultiplied(np.clip(colour, 0, 1), np.ones((64, 48), np.float32))
-    road.lay(texture, ((a, tall, first), (b, tall, first), (b, 0, first), (a, 0, first)))
+    texture = premultiplied(np.clip(colour, 0, 1), alpha)
+    road.lay(texture, ((a, top, first), (b, top, first), (b, 0, first), (a, 0, first)))
 
 
 def _pitched(

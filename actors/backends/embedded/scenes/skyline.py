@@ -69,8 +69,9 @@ def tower(
         y = np.linspace(0, 1, tall, dtype=np.float32)[:, None]
         amount = (0.85 if is_lit else 0.18) - 0.15 * y
         colour[:, a:b] = stage.lit(np.broadcast_to(wall, (tall, b - a, 3)), np.broadcast_to(amount, (tall, b - a)))
-    pane_w = max(int(stage.px(float(rng.uniform(4, 8)) * (1.35 - away))), 2)
-    pane_h = max(int(stage.px(float(rng.uniform(6, 9)) * (1.35 - away))), 3)
+    pane_w = max(int(stage.px(float(rng.uniform(3, 6.5)) * (1.25 - 0.75 * away))), 2)
+    pane_h = max(int(stage.px(float(rng.uniform(4, 7)) * (1.25 - 0.75 * away))), 2)
+    lit = lit * float(rng.uniform(0.35, 1.3))
     glass = stage.lit(mix(stage.sky_low, stage.sky_top, 0.5) * 0.6, 0.4)
     strips = rng.random() < 0.35
     cells: list[Cell] = []
@@ -136,9 +137,15 @@ def towers(
                 if 0 <= spot[0] < stage.width - cw and 0 <= spot[1] < stage.height - ch:
                     flicker.append(spot)
             x += w + stage.px(float(rng.uniform(-0.1, 0.5)) * wide * (0.5 if away < 0.5 else 0.1))
+    fill = np.zeros((stage.height, stage.width), np.float32)
+    y = np.arange(stage.height, dtype=np.float32)[:, None]
+    nearest = min(p[0] for p in planes)
+    fill[:] = smoothstep(-stage.px(26), stage.px(4), y - base)
+    dim = stage.hazed(stage.lit(stage.colour("wall") * 0.45, 0.15), nearest)
+    stage.add_still(premultiplied(dim, fill))
     stage.add_still(picture)
     if flicker and stage.has("lights_flicker"):
-        pick = rng.choice(len(flicker), min(len(flicker), 420), replace=False)
+        pick = rng.choice(len(flicker), min(len(flicker), 700), replace=False)
         colours = [rgb(c) for c in (("#66c8ff", "#ff70c0", "#ffd0a0") if neon else ("#ffcf90", "#ffe2b8", "#d8e4ff"))]
         stage.add(Blinking(rng, [flicker[int(i)] for i in pick], colours, strength=0.65, hz=0.55))
     if beacons and stage.has("lights_flicker"):

@@ -13,6 +13,7 @@ import numpy as np
 
 from actors.backends.embedded.scenes.canvas import (
     Array,
+    Image8,
     desaturate,
     fbm,
     mix,
@@ -156,7 +157,7 @@ _KINDS: dict[str, Kind] = {
         flicker=0.1,
     ),
     "western": Kind(
-        Row(8.5, (5.0, 8.2), (6.5, 9.5), end=80, gap=2.0),
+        Row(7.0, (5.2, 8.6), (6.0, 8.5), end=80, gap=2.0),
         Look(
             ("#9a7a58", "#8a6a4c", "#a88a68", "#7d6248", "#b09a7a"),
             "boards",
@@ -199,6 +200,9 @@ def street(stage: Stage) -> None:
     spill = _spill(road, kind, houses)
     ground = _ground(road, kind, lamps + spill, sunlit, dark)
     extras = street_kinds.furnish(road, name, kind.row, houses, lamps, dark)
+    if stage.option("mono"):
+        for picture in (ground, road.picture, road.mirrored):
+            _grey(picture)
     stage.add(Still(ground))
     wet_layer = None
     if road.mirrored is not None:
@@ -226,12 +230,18 @@ def _drain(stage: Stage) -> None:
         setattr(stage, name, desaturate(getattr(stage, name), 1.0))
 
 
+def _grey(picture: Image8 | None) -> None:
+    if picture is not None:
+        grey = cv2.cvtColor(np.ascontiguousarray(picture[..., :3]), cv2.COLOR_RGB2GRAY)
+        picture[..., :3] = grey[..., None]
+
+
 def _lamps(road: Road, kind: Kind) -> list[Lamp]:
     rng = road.stage.rng
     colour = rgb(kind.lamp_colour)
     out: list[Lamp] = []
     if kind.lamps:
-        start = road.near() * float(rng.uniform(0.95, 1.3))
+        start = road.near() * float(rng.uniform(1.15, 1.4))
         for k, z in enumerate(np.arange(start, min(kind.row.end * 0.8, 75), kind.lamps)):
             for side in (-1, 1):
                 depth = float(z) + (kind.lamps * 0.5 if side > 0 else 0.0)
@@ -258,7 +268,7 @@ def _spill(road: Road, kind: Kind, houses: list[House]) -> list[Lamp]:
 
 def _ground(
     road: Road, kind: Kind, lamps: list[Lamp], sunlit: tuple[float, float], dark: bool
-) -> Array:
+) -> Image8:
     stage = road.stage
     rng = stage.rng
     x, depth = road.ground_metres()
@@ -293,6 +303,8 @@ def _ground(
         marks = dash.astype(np.float32) if not wide else dash | (np.abs(np.abs(x) - 3.3) < 0.07) & ((depth % 7.0) < 2.6)
         paint = cv2.GaussianBlur(np.asarray(marks, np.float32), (0, 0), 0.8) * (0.55 + 0.4 * patch)
         albedo = mix(albedo, rgb("#c8c4b8"), np.clip(paint, 0, 0.8))
+    if stage.option("wet"):
+        albedo = albedo * 0.5
     if stage.option("snow"):
         track = np.exp(-(((np.abs(x) - 0.8) / 0.35) ** 2)) * 0.5 + 0.25 * np.exp(-((x / 2.2) ** 2))
         lump = fbm(rng, rows, stage.width, cell=60, octaves=5, stretch=3.5)
@@ -316,7 +328,7 @@ def _ground(
         sx, sz = (cv2.resize(a, small, interpolation=cv2.INTER_AREA) for a in (x, depth))
         light = lamplight(sx, 0.0, sz, lamps)
         light = cv2.resize(light, (stage.width, rows), interpolation=cv2.INTER_LINEAR)
-        colour = colour + albedo * light
+        colour = colour + albedo * light * (0.3 if stage.option("snow") else 1.0)
     share = (1 - np.exp(-depth / road.haze_depth)) * stage.haze_amount
     return lay_ground(road, mix(np.clip(colour, 0, 1), stage.haze, np.clip(share, 0, 0.96)))
 
