@@ -179,12 +179,12 @@ def _score(value: float) -> str:
     return json.dumps({"overall": value, "SC_reasoning": "The edit follows the instruction. " * 20})
 
 
-def measure(samples: int, root: Path) -> tuple[float, RegateReport]:
-    """Seconds that `regate` takes on a root of this size, and what it says."""
+def measure(samples: int, root: Path) -> tuple[float, float, RegateReport]:
+    """Seconds and CPU seconds that `regate` takes on a root of this size, and what it says."""
     make_journal(root, samples)
-    started = time.monotonic()
+    started, cpu = time.monotonic(), time.process_time()
     report = regate(str(root), RunConfig(actors=STRICTER))
-    return time.monotonic() - started, report
+    return time.monotonic() - started, time.process_time() - cpu, report
 
 
 def main(
@@ -197,10 +197,14 @@ def main(
     console = Console(soft_wrap=True)
     parent = Path(tempfile.mkdtemp(dir=folder))
     try:
-        seconds, report = measure(samples, parent / "root")
+        seconds, cpu, report = measure(samples, parent / "root")
         size = sum(path.stat().st_size for path in parent.rglob("*.parquet"))
         console.print(str(report), highlight=False)
-        console.print(f"regate of {samples:,} samples: {seconds:.2f} s ({size / 1e6:,.0f} MB of Parquet)")
+        console.print(
+            f"regate of {samples:,} samples: {seconds:.2f} s, {cpu:.2f} CPU s "
+            f"({size / 1e6:,.0f} MB of Parquet)",
+            highlight=False,
+        )
     finally:
         shutil.rmtree(parent)
 

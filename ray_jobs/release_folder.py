@@ -33,7 +33,7 @@ class PublishError(StoreError):
 def replace_file(store: Store, key: str, path: Path) -> bool:
     """Put the file at `path` under `key` unless the same bytes are there; False if they were."""
     if store.exists(key):
-        if _digest(store.local_path(key)) == _digest(path):
+        if _same(store.local_path(key), path):
             path.unlink()
             return False
         store.delete(key)
@@ -75,7 +75,7 @@ class ReleaseFolder:
             there = self.store.local_path(existing)
             if self.store.exists(key):
                 here = self.store.local_path(key)
-                if here.samefile(there) or _digest(here) == _digest(there):
+                if _same(here, there):
                     self.kept += 1
                     return
                 self._remove(path)
@@ -131,7 +131,7 @@ class ReleaseFolder:
     def _place(self, path: str, file: Path) -> None:
         key = _key(path)
         if self.store.exists(key):
-            if _digest(self.store.local_path(key)) == _digest(file):
+            if _same(self.store.local_path(key), file):
                 self.kept += 1
                 return
             self._touch()
@@ -158,6 +158,13 @@ class ReleaseFolder:
 
 def _key(path: str) -> str:
     return f"release/{path}"
+
+
+def _same(one: Path, other: Path) -> bool:
+    """The same file under two names, or the same bytes."""
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    return one.samefile(other) or _digest(one) == _digest(other)
 
 
 def _digest(path: Path) -> str:
