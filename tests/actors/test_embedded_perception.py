@@ -1,4 +1,4 @@
-"""The embedded eyes on pictures whose content is known: a portrait that scikit-image ships, still and moving."""
+"""The embedded eyes on pictures whose content is known: a portrait of scikit-image, still and moving."""
 
 import os
 from collections.abc import Iterator, Sequence

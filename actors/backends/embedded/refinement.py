@@ -48,6 +48,9 @@ MIN_FOREIGN_PX = 250
 """Least area of such a patch on the 360-row grid: buttons and eyes are smaller."""
 MAX_FOREIGN_SHARE = 0.08
 """More foreign colour than this share of the subject is no gap but a subject of the background's colours."""
+MAX_FOREIGN_BELIEF = 0.7
+"""Nor is it one of which u2netp is as sure as this, on average over `ASKED_FRAMES` frames."""
+ASKED_FRAMES = 5
 FOREIGN_WEIGHT = 2.5
 _SMALL_DISC = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)), np.uint8)
 _MIN_PART = 0.1  # smaller parts than this share of the largest must be a person's to stay
@@ -100,7 +103,7 @@ def refined(clip: Clip, masks: Iterator[Mask], segmenter: Segmenter) -> Iterator
         people.append((matte * 255).astype(np.uint8))
     heard = _person_share(votes, people) >= MIN_PERSON_SHARE
     plate = background_plate(frames, votes, people)
-    usual = _usual_colours(frames, votes, plate)
+    usual = _usual_colours(frames, votes, segmenter if heard else None, plate)
     for frame, vote, person in zip(frames, votes, people, strict=True):
         voted = box_of_mask(vote > 127)
         full = np.zeros((clip.height, clip.width), np.bool_)
@@ -216,21 +219,35 @@ def _colours(frame: Frame, vote: Grid, foreign: Mask | None = None) -> Colours:
     return Colours(_density(frame, inside), _density(frame, (away > GAP_PX) & (away <= RING_PX)))
 
 
-def _usual_colours(frames: list[Frame], votes: list[Grid], plate: Plate) -> Colours:
-    """Over the clip. A patch of background within the vote must not teach its colour as the subject's:
-    colours that look foreign are left out in a second look, as long as they are few. (Where they are many, a
-    dark shirt before a dark wall, they are the subject's too.)
+def _usual_colours(
+    frames: list[Frame], votes: list[Grid], segmenter: Segmenter | None, plate: Plate
+) -> Colours:
+    """Over the clip. A patch of background within the vote must not teach its colour as the subject's.
+
+    Colours that look foreign are left out in a second look, as long as they are few (else, a dark shirt
+    before a dark wall, they are the subject's too) and u2netp doubts them on some frames (of a badge it is
+    sure).
     """
     pairs = list(zip(frames, votes, strict=True))[::4]
     usual = _mean_colours([_colours(frame, vote) for frame, vote in pairs])
-    second, foreign_px, subject_px = [], 0, 0
-    for frame, vote in pairs:
+    if segmenter is None:
+        return replace(usual, distinct=False)
+    asked = set(np.linspace(0, len(pairs) - 1, min(ASKED_FRAMES, len(pairs))).round().astype(int).tolist())
+    second, foreign_px, subject_px, asked_px, belief = [], 0, 0, 0, 0.0
+    for number, (frame, vote) in enumerate(pairs):
         foreign = _foreign(colour_log_odds(frame, usual, plate, vote), LIKELY_FOREIGN_LOG_ODDS)
-        foreign_px += int((foreign & (vote > 127)).sum())
+        within = foreign & (cv2.erode(vote, _SMALL_DISC) > 127)  # the rim is doubted anyway
+        foreign_px += int(within.sum())
         subject_px += int((vote > 127).sum())
         second.append(_colours(frame, vote, foreign))
-    distinct = foreign_px <= MAX_FOREIGN_SHARE * subject_px
-    return replace(_mean_colours(second) if distinct else usual, distinct=distinct)
+        box = box_of_mask(vote > 127)
+        if number in asked and box is not None and within.any():
+            asked_px += int(within.sum())
+            belief += float(segmenter.matte(frame, box)[within].sum())
+    few = foreign_px <= MAX_FOREIGN_SHARE * subject_px
+    if few and belief <= MAX_FOREIGN_BELIEF * asked_px:
+        return _mean_colours(second)
+    return replace(usual, distinct=False)
 
 
 def _mean_colours(several: list[Colours]) -> Colours:
