@@ -127,9 +127,7 @@ def _flat(road: Road, colour: Array, depth: float) -> Image8:
     return premultiplied(tone, np.ones((8, 8), np.float32))
 
 
-def _end_wall(
-    road: Road, row: Row, look: Look, side: int, first: float, tall: float, amount: float
-) -> None:
+def _end_wall(road: Road, row: Row, look: Look, side: int, first: float, tall: float, amount: float) -> None:
     stage = road.stage
     ppm = float(np.clip(road.scale(first) * 0.7, 6, 40))
     top = tall + row.gable
@@ -185,7 +183,9 @@ def _eaves(road: Road, row: Row, side: int, first: float, last: float, tall: flo
     road.lay(dark, ((x0, tall, a), (x0, tall, b), (x1, tall - 0.2, b), (x1, tall - 0.2, a)))
 
 
-def chimneys(road: Road, row: Row, houses: list[House], *, snow: bool = False) -> list[tuple[float, float, float]]:
+def chimneys(
+    road: Road, row: Row, houses: list[House], *, snow: bool = False
+) -> list[tuple[float, float, float]]:
     """A chimney on some roofs; returns (x px, y px, px a metre) of their tops."""
     stage, out = road.stage, []
     for house in houses:
@@ -194,9 +194,10 @@ def chimneys(road: Road, row: Row, houses: list[House], *, snow: bool = False) -
         z = (house.first + house.last) / 2
         x, base = house.side * (row.half + 2.6), house.tall + row.gable * 0.45
         tone = stage.hazed(stage.lit(rgb("#7a5a4a"), 0.5), road.away(z))
-        road.line((x, base, z), (x, base + 2.2, z), tone, 0.8, mirror=False)
-        road.line((x - 0.55, base + 2.2, z), (x + 0.55, base + 2.2, z), tone * (1 if not snow else 1.5), 0.2)
-        px, py = road.at(x, base + 2.3, z)
+        road.box((x - 0.4, base - 0.5, z), (x + 0.4, base + 1.6, z), tone)
+        road.box((x, base - 0.5, z), (x + 0.4, base + 1.6, z), tone * 0.82)
+        road.box((x - 0.48, base + 1.6, z), (x + 0.48, base + 1.8, z), tone * (1.1 if not snow else 1.7))
+        px, py = road.at(x, base + 1.8, z)
         out.append((px, py, road.scale(z)))
     return out
 

@@ -21,11 +21,11 @@ from actors.backends.embedded.scenes.canvas import (
     smoothstep,
     stack_over,
 )
-from actors.backends.embedded.scenes.figures import Plume
 from actors.backends.embedded.scenes.lights import Lamps, glow_sprite
 from actors.backends.embedded.scenes.motion import Veil
 from actors.backends.embedded.scenes.parts import airborne
 from actors.backends.embedded.scenes.sky import paint_sky
+from actors.backends.embedded.scenes.smoke import Smoke
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.terrain import ground_picture
 
@@ -41,16 +41,18 @@ def industrial(stage: Stage) -> None:
     tops = _stacks(stage, horizon + int(stage.px(14)), 0.62, beacons)
     for x, y, size in tops:
         stage.add(
-            Plume(
+            Smoke(
                 rng,
                 x,
                 y,
                 size=size,
-                colour=mix(stage.colour("roof") * 0.9, stage.haze, 0.45),
-                strength=0.62,
-                lean=stage.wind._direction * stage.px(34),
-                rise=stage.px(36),
-                puffs=20,
+                reach=max(size * 5.5, stage.px(260)),
+                lean=stage.wind._direction * stage.px(210),
+                dark=stage.hazed(stage.colour("roof") * 0.8, 0.3),
+                lit=stage.hazed(mix(stage.haze, stage.sun, 0.3), 0.4),
+                strength=0.9,
+                rise=stage.px(52),
+                light_side=stage.sun_side * 2,
             )
         )
     _plane(stage, horizon + int(stage.px(34)), 0.42, stage.px(230), beacons)
@@ -73,7 +75,10 @@ def industrial(stage: Stage) -> None:
     _near_ruins(stage, horizon, beacons)
     stage.add(_smog(stage, horizon + stage.px(150), 90, 0.42, 150))
     if stage.has("lights_flicker"):
-        bank = [glow_sprite(rgb(c), int(stage.px(n)) | 1, 0.7, core=1.0) for c, n in (("#ff4028", 60), ("#ffa040", 46), ("#ff4028", 90))]
+        bank = [
+            glow_sprite(rgb(c), int(stage.px(n)) | 1, 0.7, core=1.0)
+            for c, n in (("#ff4028", 60), ("#ffa040", 46), ("#ff4028", 90))
+        ]
         stage.add(Lamps(rng, beacons, bank, depth=0.9, lively=0.6))
     airborne(stage, horizon)
 
@@ -121,12 +126,28 @@ def _plane(stage: Stage, base: int, away: float, tall: float, beacons: list[tupl
         x += wide * float(rng.uniform(0.75, 1.15))
     for _ in range(2):
         y = base - tall * float(rng.uniform(0.14, 0.4))
-        cv2.line(layer, (0, int(y)), (w, int(y + stage.px(6))), rgba(_tone(stage, away, 0.2)), max(int(stage.px(7 * grow)), 1), cv2.LINE_AA)
-        cv2.line(layer, (0, int(y - stage.px(2 * grow))), (w, int(y + stage.px(6 - 2 * grow))), rgba(_tone(stage, away, 0.7)), 1, cv2.LINE_AA)
+        cv2.line(
+            layer,
+            (0, int(y)),
+            (w, int(y + stage.px(6))),
+            rgba(_tone(stage, away, 0.2)),
+            max(int(stage.px(7 * grow)), 1),
+            cv2.LINE_AA,
+        )
+        cv2.line(
+            layer,
+            (0, int(y - stage.px(2 * grow))),
+            (w, int(y + stage.px(6 - 2 * grow))),
+            rgba(_tone(stage, away, 0.7)),
+            1,
+            cv2.LINE_AA,
+        )
     stage.add_still(layer)
 
 
-def _hall(stage: Stage, layer: Image8, x: float, base: int, wide: float, high: float, dark: Array, lit: Array) -> None:
+def _hall(
+    stage: Stage, layer: Image8, x: float, base: int, wide: float, high: float, dark: Array, lit: Array
+) -> None:
     rng = stage.rng
     h, w = max(int(high), 6), max(int(wide), 6)
     noise = fbm(rng, h, w, cell=max(high * 0.3, 6), octaves=5)
@@ -161,12 +182,28 @@ def _frame(stage: Stage, layer: Image8, x: float, base: int, wide: float, high: 
         cv2.line(layer, (int(cx - half), int(y)), (int(cx + half), int(y)), rgba(dark), thick, cv2.LINE_AA)
         if last is not None:
             for s in (-1, 1):
-                cv2.line(layer, (int(cx + s * last[0]), int(last[1])), (int(cx + s * half), int(y)), rgba(dark), thick + 1, cv2.LINE_AA)
-                cv2.line(layer, (int(cx + s * last[0]), int(last[1])), (int(cx - s * half), int(y)), rgba(dark), max(thick - 1, 1), cv2.LINE_AA)
+                cv2.line(
+                    layer,
+                    (int(cx + s * last[0]), int(last[1])),
+                    (int(cx + s * half), int(y)),
+                    rgba(dark),
+                    thick + 1,
+                    cv2.LINE_AA,
+                )
+                cv2.line(
+                    layer,
+                    (int(cx + s * last[0]), int(last[1])),
+                    (int(cx - s * half), int(y)),
+                    rgba(dark),
+                    max(thick - 1, 1),
+                    cv2.LINE_AA,
+                )
         last = (half, y, cx)
 
 
-def _tank(stage: Stage, layer: Image8, x: float, base: int, wide: float, high: float, dark: Array, lit: Array) -> None:
+def _tank(
+    stage: Stage, layer: Image8, x: float, base: int, wide: float, high: float, dark: Array, lit: Array
+) -> None:
     columns = 24
     for k in range(columns):
         a, b = k / columns, (k + 1) / columns
@@ -174,7 +211,9 @@ def _tank(stage: Stage, layer: Image8, x: float, base: int, wide: float, high: f
         light = float(np.clip(0.3 + 0.65 * mid * (1 if stage.sun_x > 0.5 else -1), 0, 1))
         tone = mix(dark, lit, light)
         cap = high * 0.1 * np.sqrt(max(1 - mid * mid, 0))
-        cv2.rectangle(layer, (int(x + a * wide), int(base - high - cap)), (int(x + b * wide), base), rgba(tone), -1)
+        cv2.rectangle(
+            layer, (int(x + a * wide), int(base - high - cap)), (int(x + b * wide), base), rgba(tone), -1
+        )
 
 
 def _stacks(
@@ -192,15 +231,25 @@ def _stacks(
         n, columns = 26, 20
         for j in range(n):
             u0, u1 = j / n, (j + 1) / n
-            r0, r1 = ((foot * (0.58 + 0.42 * (1 - 1.32 * u) ** 2)) if cooling else foot * (1 - 0.35 * u) for u in (u0, u1))
+            r0, r1 = (
+                (foot * (0.58 + 0.42 * (1 - 1.32 * u) ** 2)) if cooling else foot * (1 - 0.35 * u)
+                for u in (u0, u1)
+            )
             for c in range(columns):
                 a, b = -1 + 2 * c / columns, -1 + 2 * (c + 1) / columns
                 light = float(np.clip(0.3 + 0.6 * (a + b) / 2 * (1 if stage.sun_x > 0.5 else -1), 0, 1))
                 band = 0.75 if not cooling and j in (22, 23, 18, 19) else 1.0
                 tone = mix(_tone(stage, away, 0.1), _tone(stage, away, 0.85), light) * band
-                quad = np.array([(cx + a * r0, base - high * u0), (cx + b * r0, base - high * u0), (cx + b * r1, base - high * u1), (cx + a * r1, base - high * u1)])
+                quad = np.array(
+                    [
+                        (cx + a * r0, base - high * u0),
+                        (cx + b * r0, base - high * u0),
+                        (cx + b * r1, base - high * u1),
+                        (cx + a * r1, base - high * u1),
+                    ]
+                )
                 cv2.fillConvexPoly(layer, (quad * 8).astype(np.int32), rgba(tone), cv2.LINE_8, 3)
-        tops.append((float(cx), float(base - high), foot * (1.35 if cooling else 2.4)))
+        tops.append((float(cx), float(base - high), foot * (0.95 if cooling else 2.0)))
         if not cooling:
             beacons.append((float(cx), float(base - high * 0.9)))
     stage.add_still(cv2.GaussianBlur(layer, (0, 0), 0.8))
@@ -232,9 +281,13 @@ def _puddles_and_rubble(stage: Stage, horizon: int) -> None:
         away = float(np.clip(0.4 - 0.4 * u, 0, 1))
         base = stage.hazed(stage.lit(stage.colour("rock") * float(rng.uniform(0.45, 0.8)), 0.2), away)
         cv2.fillConvexPoly(layer, (points * 8).astype(np.int32), rgba(base), cv2.LINE_AA, 3)
-        upper = np.stack([x + np.cos(angle) * size * 0.8, foot - size * 0.22 + np.sin(angle) * size * 0.28], -1)
+        upper = np.stack(
+            [x + np.cos(angle) * size * 0.8, foot - size * 0.22 + np.sin(angle) * size * 0.28], -1
+        )
         lit = stage.hazed(stage.lit(stage.colour("rock") * 0.8, 0.8), away)
-        cv2.fillConvexPoly(layer, (upper * 8).astype(np.int32), rgba(lit * float(rng.uniform(0.7, 1.0))), cv2.LINE_AA, 3)
+        cv2.fillConvexPoly(
+            layer, (upper * 8).astype(np.int32), rgba(lit * float(rng.uniform(0.7, 1.0))), cv2.LINE_AA, 3
+        )
     stage.add_still(cv2.GaussianBlur(layer, (0, 0), 0.9))
 
 
@@ -248,7 +301,16 @@ def _near_ruins(stage: Stage, horizon: int, beacons: list[tuple[float, float]]) 
         high = stage.px(float(rng.uniform(330, 440)))
         base = h * 0.83
         dark, lit = _tone(stage, 0.1, 0.05), _tone(stage, 0.1, 0.7)
-        _hall(stage, layer, edge - wide * 0.4 if side < 0 else edge - wide * 0.6, int(base), wide, high, dark, lit)
+        _hall(
+            stage,
+            layer,
+            edge - wide * 0.4 if side < 0 else edge - wide * 0.6,
+            int(base),
+            wide,
+            high,
+            dark,
+            lit,
+        )
         _frame(stage, layer, edge - side * wide * 1.3 - wide * 0.2, int(base), wide * 0.34, high * 0.72, dark)
         beacons.append((edge - side * wide * 1.3 - wide * 0.03, base - high * 0.72))
         for k in range(4):
@@ -258,7 +320,14 @@ def _near_ruins(stage: Stage, horizon: int, beacons: list[tuple[float, float]]) 
             p, q = (int(edge), int(y)), (int(end), int(y))
             cv2.line(layer, p, q, rgba(dark), thick, cv2.LINE_AA)
             lift = thick // 3
-            cv2.line(layer, (p[0], p[1] - lift), (q[0], q[1] - lift), rgba(mix(dark, lit, 0.7)), max(thick // 5, 1), cv2.LINE_AA)
+            cv2.line(
+                layer,
+                (p[0], p[1] - lift),
+                (q[0], q[1] - lift),
+                rgba(mix(dark, lit, 0.7)),
+                max(thick // 5, 1),
+                cv2.LINE_AA,
+            )
             cv2.line(layer, q, (q[0], int(base)), rgba(dark), thick, cv2.LINE_AA)
     stage.add_still(cv2.GaussianBlur(layer, (0, 0), 1.3))
     del horizon

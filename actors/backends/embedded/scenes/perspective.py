@@ -54,7 +54,9 @@ class Road:
         """Share of aerial haze at this depth, 0..1, before the stage's own amount."""
         return float(1 - np.exp(-depth / self.haze_depth))
 
-    def lay(self, texture: Image8, corners: tuple[Point, Point, Point, Point], *, mirror: bool = True) -> None:
+    def lay(
+        self, texture: Image8, corners: tuple[Point, Point, Point, Point], *, mirror: bool = True
+    ) -> None:
         """A premultiplied texture onto a quad: top left, top right, bottom right, bottom left."""
         self._warp(self.picture, texture, [self.at(*c) for c in corners])
         if mirror and self.mirrored is not None:
@@ -81,7 +83,9 @@ class Road:
         th, tw = texture.shape[:2]
         if tall < th or wide < tw:
             texture = cv2.resize(
-                texture, (max(int(min(wide, tw)), 2), max(int(min(tall, th)), 2)), interpolation=cv2.INTER_AREA
+                texture,
+                (max(int(min(wide, tw)), 2), max(int(min(tall, th)), 2)),
+                interpolation=cv2.INTER_AREA,
             )
             th, tw = texture.shape[:2]
         source = np.array([(0, 0), (tw, 0), (tw, th), (0, th)], np.float32)
@@ -100,6 +104,13 @@ class Road:
             start = (int(np.clip(p[0], -4000, 4000) * 8), int(np.clip(p[1], -4000, 4000) * 8))
             end = (int(np.clip(q[0], -4000, 4000) * 8), int(np.clip(q[1], -4000, 4000) * 8))
             cv2.line(target, start, end, rgba(colour), max(int(px + 0.5), 1), cv2.LINE_AA, 3)
+
+    def box(self, low: Point, high: Point, colour: Array) -> None:
+        """An upright rectangle at one depth, between two opposite corners."""
+        for target, sign in ((self.picture, 1.0), (self.mirrored, -1.0)):
+            if target is not None:
+                p, q = self.at(low[0], sign * low[1], low[2]), self.at(high[0], sign * high[1], high[2])
+                cv2.rectangle(target, (int(p[0]), int(p[1])), (int(q[0]), int(q[1])), rgba(colour), -1)
 
     def ground_metres(self) -> tuple[Array, Array]:
         """(x, depth) in metres of every ground pixel below the horizon."""
@@ -134,7 +145,7 @@ def cobbles(rng: np.random.Generator, size: int = 512, stones: int = 14) -> Arra
     du, dv = (u % 1) - 0.5, (y / step % 1) - 0.5
     tone = rng.uniform(0.78, 1.18, (stones, columns)).astype(np.float32)[row, column]
     rim = np.maximum(np.abs(du), np.abs(dv)) * 0.6 + np.hypot(du, dv) * 0.4
-    dome = 1 - 0.85 * smoothstep(0.34, 0.5, rim)
+    dome = 1 - 0.62 * smoothstep(0.34, 0.5, rim)
     light = 1 + 0.35 * (-dv) * dome
     return np.asarray(tone * dome * light / 0.8, np.float32)
 

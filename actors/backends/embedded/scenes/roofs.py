@@ -19,9 +19,9 @@ from actors.backends.embedded.scenes.canvas import (
     rgba,
     stack_over,
 )
-from actors.backends.embedded.scenes.figures import Plume
 from actors.backends.embedded.scenes.parts import airborne, hills
 from actors.backends.embedded.scenes.sky import paint_sky
+from actors.backends.embedded.scenes.smoke import Smoke
 from actors.backends.embedded.scenes.stage import Stage
 
 
@@ -41,7 +41,14 @@ def old_town(stage: Stage) -> None:
         away = float(np.clip(0.95 - 1.05 * u, 0.02, 1))
         layer = blank(h, w)
         if k == tower_row:
-            _steeple(stage, layer, w * float(rng.uniform(0.15, 0.4) if rng.random() < 0.5 else rng.uniform(0.6, 0.85)), foot, size * 3.0, away)
+            _steeple(
+                stage,
+                layer,
+                w * float(rng.uniform(0.15, 0.4) if rng.random() < 0.5 else rng.uniform(0.6, 0.85)),
+                foot,
+                size * 3.0,
+                away,
+            )
         x = -size * float(rng.random())
         while x < w:
             wide = size * float(rng.uniform(0.75, 1.4))
@@ -52,26 +59,28 @@ def old_town(stage: Stage) -> None:
             x += wide * float(rng.uniform(0.82, 1.02))
         stage.add_still(layer if u < 0.8 else cv2.GaussianBlur(layer, (0, 0), 0.8))
         if k in (3, 5, 6):
-            for sx, sy, big in smoke[:4]:
+            for sx, sy, big in smoke[:5]:
                 _smoke(stage, sx, sy, big)
             smoke.clear()
-    for sx, sy, big in smoke[:3]:
+    for sx, sy, big in smoke[:4]:
         _smoke(stage, sx, sy, big)
     airborne(stage, horizon)
 
 
 def _smoke(stage: Stage, x: float, y: float, size: float) -> None:
     stage.add(
-        Plume(
+        Smoke(
             stage.rng,
             x,
             y,
-            size=max(size * 0.28, 12.0),
-            colour=np.clip(mix(stage.haze, np.ones(3), 0.45), 0, 1),
-            strength=0.5,
-            lean=stage.wind._direction * max(size * 0.16, 9.0),
-            rise=max(size * 0.24, 14.0),
-            puffs=14,
+            size=max(size * 0.2, 9.0),
+            reach=max(size * 1.9, 80.0),
+            lean=stage.wind._direction * max(size * 0.9, 50.0),
+            dark=mix(stage.ambient, stage.haze, 0.35),
+            lit=np.clip(mix(stage.haze, np.ones(3), 0.25), 0, 1),
+            strength=0.82,
+            rise=max(size * 0.3, 16.0),
+            light_side=stage.sun_side,
         )
     )
 
@@ -83,7 +92,9 @@ def _gabled(
     rng = stage.rng
     walls = ("#e2cfae", "#d8b890", "#c9a888", "#e8dcc4", "#cfae9a")
     wall = rgb(walls[int(rng.integers(0, len(walls)))])
-    tile = mix(rgb("#a85a40"), stage.colour("roof"), float(rng.uniform(0.0, 0.5))) * float(rng.uniform(0.85, 1.1))
+    tile = mix(rgb("#a85a40"), stage.colour("roof"), float(rng.uniform(0.0, 0.5))) * float(
+        rng.uniform(0.85, 1.1)
+    )
     h, w = max(int(lift * 1.3), 10), max(int(wide), 8)
     eaves = int(h * float(rng.uniform(0.56, 0.7)))
     picture = np.zeros((h, w, 3), np.float32)
@@ -127,19 +138,25 @@ def _gabled(
         dw, dh = int(lift * 0.16), int(lift * 0.2)
         picture[cy : cy + dh, cx : cx + dw] = stage.lit(wall, 0.55)
         picture[cy + dh // 4 : cy + dh - 1, cx + dw // 5 : cx + dw - dw // 5] = glass
-        picture[max(cy - dh // 4, 0) : cy, max(cx - dw // 8, 0) : cx + dw + dw // 8] = stage.lit(tile * 0.6, 0.5)
+        picture[max(cy - dh // 4, 0) : cy, max(cx - dw // 8, 0) : cx + dw + dw // 8] = stage.lit(
+            tile * 0.6, 0.5
+        )
     shade = np.clip(0.92 + 0.16 * stage.sun_side * (xx / w - 0.5) * 2, 0, 1.1)
     colour = stage.hazed(np.clip(picture * shade[..., None], 0, 1), away)
     stack_over(layer, premultiplied(colour, alpha), int(x), int(foot - h))
     if rng.random() < 0.6:
         cx, top = x + wide * float(rng.uniform(0.2, 0.8)), foot - h
-        ch, cw = lift * float(rng.uniform(0.2, 0.32)), lift * 0.11
+        ch, cw = lift * float(rng.uniform(0.2, 0.32)), lift * 0.085
         brick = stage.hazed(stage.lit(rgb("#9a6450"), 0.6), away)
         base = top + (eaves * abs(cx - x - wide / 2) / (wide / 2) if front else 0) + lift * 0.12
         cv2.rectangle(layer, (int(cx - cw), int(base - ch)), (int(cx + cw), int(base)), rgba(brick), -1)
         cv2.rectangle(layer, (int(cx), int(base - ch)), (int(cx + cw), int(base)), rgba(brick * 0.78), -1)
         cv2.rectangle(
-            layer, (int(cx - cw * 1.25), int(base - ch - cw * 0.5)), (int(cx + cw * 1.25), int(base - ch)), rgba(brick * 1.15), -1
+            layer,
+            (int(cx - cw * 1.25), int(base - ch - cw * 0.5)),
+            (int(cx + cw * 1.25), int(base - ch)),
+            rgba(brick * 1.15),
+            -1,
         )
         return (float(cx), float(base - ch - cw * 0.5))
     return None
@@ -154,11 +171,27 @@ def _steeple(stage: Stage, layer: Image8, x: float, foot: float, tall: float, aw
     right = stone * (0.82 if stage.sun_side < 0 else 1.08)
     cv2.rectangle(layer, (int(x - wide), int(top)), (int(x), int(foot)), rgba(left), -1)
     cv2.rectangle(layer, (int(x), int(top)), (int(x + wide), int(foot)), rgba(right), -1)
-    cv2.rectangle(layer, (int(x - wide * 1.15), int(top - 3)), (int(x + wide * 1.15), int(top + 2)), rgba(stone * 0.7), -1)
+    cv2.rectangle(
+        layer,
+        (int(x - wide * 1.15), int(top - 3)),
+        (int(x + wide * 1.15), int(top + 2)),
+        rgba(stone * 0.7),
+        -1,
+    )
     for a, b, tone in ((-1.15, 0.0, dark * 1.12), (0.0, 1.15, dark * 0.8)):
         spire = np.array([(x + a * wide, top - 2), (x + b * wide, top - 2), (x, foot - tall)])
         cv2.fillConvexPoly(layer, (spire * 8).astype(np.int32), rgba(tone), cv2.LINE_AA, 3)
-    cv2.ellipse(layer, (int(x), int(top + wide * 1.2)), (int(wide * 0.35), int(wide * 0.6)), 0, 0, 360, rgba(dark * 0.6), -1, cv2.LINE_AA)
+    cv2.ellipse(
+        layer,
+        (int(x), int(top + wide * 1.2)),
+        (int(wide * 0.35), int(wide * 0.6)),
+        0,
+        0,
+        360,
+        rgba(dark * 0.6),
+        -1,
+        cv2.LINE_AA,
+    )
 
 
 def water_tower(stage: Stage, layer: Image8, x: float, foot: float, size: float) -> None:
@@ -167,17 +200,39 @@ def water_tower(stage: Stage, layer: Image8, x: float, foot: float, size: float)
     steel = stage.hazed(stage.lit(rgb("#4a4038"), 0.4), 0.15)
     tank_low, tank_high = foot - 46 * px, foot - 116 * px
     for dx in (-26, -9, 9, 26):
-        cv2.line(layer, (int(x + dx * px * 1.1), int(foot)), (int(x + dx * px), int(tank_low)), rgba(steel), max(int(3 * px), 1), cv2.LINE_AA)
+        cv2.line(
+            layer,
+            (int(x + dx * px * 1.1), int(foot)),
+            (int(x + dx * px), int(tank_low)),
+            rgba(steel),
+            max(int(3 * px), 1),
+            cv2.LINE_AA,
+        )
     for a, b in ((-28, 28), (28, -28)):
-        cv2.line(layer, (int(x + a * px), int(foot)), (int(x + b * px), int(tank_low)), rgba(steel), max(int(1.5 * px), 1), cv2.LINE_AA)
+        cv2.line(
+            layer,
+            (int(x + a * px), int(foot)),
+            (int(x + b * px), int(tank_low)),
+            rgba(steel),
+            max(int(1.5 * px), 1),
+            cv2.LINE_AA,
+        )
     columns = 22
     for k in range(columns):
         a, b = -1 + 2 * k / columns, -1 + 2 * (k + 1) / columns
         mid = (a + b) / 2
-        light = float(np.clip(0.5 + 0.6 * mid * stage.sun_side * 1.6 + 0.15 * np.sqrt(max(1 - mid * mid, 0)), 0.03, 1))
+        light = float(
+            np.clip(0.5 + 0.6 * mid * stage.sun_side * 1.6 + 0.15 * np.sqrt(max(1 - mid * mid, 0)), 0.03, 1)
+        )
         wood = rgb("#8a6242") * float(stage.rng.uniform(0.85, 1.1))
         tone = stage.hazed(stage.lit(wood, light), 0.12)
-        cv2.rectangle(layer, (int(x + a * 36 * px), int(tank_high)), (int(x + b * 36 * px), int(tank_low)), rgba(tone), -1)
+        cv2.rectangle(
+            layer,
+            (int(x + a * 36 * px), int(tank_high)),
+            (int(x + b * 36 * px), int(tank_low)),
+            rgba(tone),
+            -1,
+        )
         hat = np.array([(x + a * 41 * px, tank_high), (x + b * 41 * px, tank_high), (x, tank_high - 30 * px)])
         cap = stage.hazed(stage.lit(rgb("#6a5648"), light), 0.12)
         cv2.fillConvexPoly(layer, (hat * 8).astype(np.int32), rgba(cap), cv2.LINE_AA, 3)

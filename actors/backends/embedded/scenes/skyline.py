@@ -22,7 +22,7 @@ from actors.backends.embedded.scenes.canvas import (
     stack_over,
     stock_texture,
 )
-from actors.backends.embedded.scenes.figures import Boats, Plume, boat
+from actors.backends.embedded.scenes.figures import Boats, boat
 from actors.backends.embedded.scenes.lights import Blinking, Lamps, glow_sprite
 from actors.backends.embedded.scenes.motion import Swaying, Veil
 from actors.backends.embedded.scenes.parts import airborne
@@ -30,6 +30,7 @@ from actors.backends.embedded.scenes.plants import blades
 from actors.backends.embedded.scenes.roofs import old_town, water_tower
 from actors.backends.embedded.scenes.scene import snapshot
 from actors.backends.embedded.scenes.sky import paint_sky
+from actors.backends.embedded.scenes.smoke import Smoke
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.streetlife import Aircraft, Streams
 from actors.backends.embedded.scenes.water import Mirror
@@ -61,21 +62,32 @@ def tower(
     rng = stage.rng
     colour = np.zeros((tall, wide, 3), np.float32)
     alpha = np.ones((tall, wide), np.float32)
-    wall = mix(stage.colour("wall"), stage.colour("wall2"), float(rng.random())) * float(rng.uniform(0.75, 1.1))
+    wall = mix(stage.colour("wall"), stage.colour("wall2"), float(rng.random())) * float(
+        rng.uniform(0.75, 1.1)
+    )
     wall = mix(wall, rgb("#6f7c90"), float(rng.uniform(0, 0.7)))
     split = int(wide * (0.3 + 0.4 * rng.random()))
     left_lit = stage.sun_x < 0.5
     for a, b, is_lit in ((0, split, left_lit), (split, wide, not left_lit)):
         y = np.linspace(0, 1, tall, dtype=np.float32)[:, None]
         amount = (0.85 if is_lit else 0.18) - 0.15 * y
-        colour[:, a:b] = stage.lit(np.broadcast_to(wall, (tall, b - a, 3)), np.broadcast_to(amount, (tall, b - a)))
+        colour[:, a:b] = stage.lit(
+            np.broadcast_to(wall, (tall, b - a, 3)), np.broadcast_to(amount, (tall, b - a))
+        )
     pane_w = max(int(stage.px(float(rng.uniform(3, 6.5)) * (1.25 - 0.75 * away))), 2)
     pane_h = max(int(stage.px(float(rng.uniform(4, 7)) * (1.25 - 0.75 * away))), 2)
     lit = lit * float(rng.uniform(0.35, 1.3))
     glass = stage.lit(mix(stage.sky_low, stage.sky_top, 0.5) * 0.6, 0.4)
     strips = rng.random() < 0.35
     cells: list[Cell] = []
-    lamps = [rgb(c) for c in (("#8ad8ff", "#ff7ac8", "#c08aff", "#ffd8a0") if neon else ("#ffd9a0", "#ffc478", "#ffe8c8", "#e6eeff"))]
+    lamps = [
+        rgb(c)
+        for c in (
+            ("#8ad8ff", "#ff7ac8", "#c08aff", "#ffd8a0")
+            if neon
+            else ("#ffd9a0", "#ffc478", "#ffe8c8", "#e6eeff")
+        )
+    ]
     gap = max(pane_w // 2, 1)
     for row in range(pane_h, tall - pane_h, pane_h + max(pane_h // 2, 1)):
         band = rng.random()
@@ -99,7 +111,11 @@ def tower(
         alpha[:step, wide - inset :] = 0
         cells = [c for c in cells if c[1] > step or inset < c[0] < wide - inset - c[2]]
     low = np.linspace(0, 1, tall, dtype=np.float32)[:, None, None]
-    tone = mix(tone, np.broadcast_to(stage.haze, tone.shape), (0.32 * low**2 * stage.haze_amount)[..., 0] * np.ones((1, wide)))
+    tone = mix(
+        tone,
+        np.broadcast_to(stage.haze, tone.shape),
+        (0.32 * low**2 * stage.haze_amount)[..., 0] * np.ones((1, wide)),
+    )
     return premultiplied(tone, alpha), cells
 
 
@@ -128,7 +144,9 @@ def towers(
             if rng.random() < 0.35:
                 cx, mast = int(x + w / 2), int(tall * rng.uniform(0.06, 0.2))
                 tone = stage.hazed(stage.ambient * 0.4, away)
-                cv2.line(picture, (cx, top), (cx, top - mast), rgba(tone), max(int(stage.px(2)), 1), cv2.LINE_AA)
+                cv2.line(
+                    picture, (cx, top), (cx, top - mast), rgba(tone), max(int(stage.px(2)), 1), cv2.LINE_AA
+                )
                 beacons.append((float(cx), float(top - mast)))
             stack_over(picture, shape, int(x), top)
             flicker = [c for c in flicker if not (x <= c[0] < x + w and c[1] >= top)]
@@ -146,10 +164,14 @@ def towers(
     stage.add_still(picture)
     if flicker and stage.has("lights_flicker"):
         pick = rng.choice(len(flicker), min(len(flicker), 700), replace=False)
-        colours = [rgb(c) for c in (("#66c8ff", "#ff70c0", "#ffd0a0") if neon else ("#ffcf90", "#ffe2b8", "#d8e4ff"))]
+        colours = [
+            rgb(c) for c in (("#66c8ff", "#ff70c0", "#ffd0a0") if neon else ("#ffcf90", "#ffe2b8", "#d8e4ff"))
+        ]
         stage.add(Blinking(rng, [flicker[int(i)] for i in pick], colours, strength=0.65, hz=0.55))
     if beacons and stage.has("lights_flicker"):
-        stage.add(Lamps(rng, beacons[:30], [glow_sprite(rgb("#ff5040"), 25, 0.6, core=0.9)], depth=0.95, lively=0.7))
+        stage.add(
+            Lamps(rng, beacons[:30], [glow_sprite(rgb("#ff5040"), 25, 0.6, core=0.9)], depth=0.95, lively=0.7)
+        )
 
 
 def _parapet(stage: Stage, top: float, *, brick: bool) -> None:
@@ -172,7 +194,7 @@ def _parapet(stage: Stage, top: float, *, brick: bool) -> None:
     stage.add_still(cv2.GaussianBlur(premultiplied(full, alpha), (0, 0), 1.0))
 
 
-def planters(stage: Stage, foot: float, *, tall: float = 235.0) -> None:
+def planters(stage: Stage, foot: float, *, tall: float = 280.0) -> None:
     """Long pots with grasses on both sides of the roof, the middle left free."""
     h, w, rng = stage.height, stage.width, stage.rng
     for side in (-1, 1):
@@ -180,7 +202,7 @@ def planters(stage: Stage, foot: float, *, tall: float = 235.0) -> None:
         x0, x1 = (0.0, inner * w) if side < 0 else (w * (1 - inner), float(w))
         y0 = foot * h
         dark, tip = stage.colour("grass") * 0.8, stage.colour("grass_tip")
-        for k, (high, count) in enumerate(((tall, 260), (tall * 0.78, 260), (tall * 0.5, 220))):
+        for high, count in ((tall, 260), (tall * 0.78, 260), (tall * 0.5, 220)):
             layer, weight = blades(
                 rng,
                 h,
@@ -192,19 +214,31 @@ def planters(stage: Stage, foot: float, *, tall: float = 235.0) -> None:
                 tip=stage.lit(tip, 0.85),
                 spread=0.34,
                 lean=0.12,
-                heads=stage.lit(mix(tip, rgb("#e8d8b0"), 0.6), 0.85) if k == 0 else None,
             )
             x = np.arange(w, dtype=np.float32)
             edge = stage.px(60)
-            keep = smoothstep(x0 - 2, x0 + 2, x) * smoothstep(x1, x1 - edge, x) if side < 0 else smoothstep(x0, x0 + edge, x)
+            keep = (
+                smoothstep(x0 - 2, x0 + 2, x) * smoothstep(x1, x1 - edge, x)
+                if side < 0
+                else smoothstep(x0, x0 + edge, x)
+            )
             layer = (layer * keep[None, :, None]).astype(np.uint8)
             stage.add(
-                Swaying(layer, weight, stage.wind, sway=stage.px(20 + high * 0.2), flutter=stage.px(1.2), sheen=0.18)
+                Swaying(
+                    layer,
+                    weight,
+                    stage.wind,
+                    sway=stage.px(20 + high * 0.2),
+                    flutter=stage.px(1.2),
+                    sheen=0.18,
+                )
             )
         pot = blank(h, w)
         deep = stage.px(88)
         tone = stage.lit(rgb("#6a5a50") if side < 0 else rgb("#5c6066"), 0.45)
-        shape = np.array([(x0 - 4, y0), (x1 + 4, y0), (x1 - stage.px(14), y0 + deep), (x0 + stage.px(14), y0 + deep)])
+        shape = np.array(
+            [(x0 - 4, y0), (x1 + 4, y0), (x1 - stage.px(14), y0 + deep), (x0 + stage.px(14), y0 + deep)]
+        )
         cv2.fillConvexPoly(pot, (shape * 8).astype(np.int32), rgba(tone * 0.75), cv2.LINE_AA, 3)
         cv2.rectangle(pot, (int(x0 - 8), int(y0)), (int(x1 + 8), int(y0 + stage.px(16))), rgba(tone), -1)
         stage.add_still(cv2.GaussianBlur(pot, (0, 0), 1.0))
@@ -215,7 +249,7 @@ def _rooftop(stage: Stage) -> None:
     golden = bool(stage.option("rooftops"))
     horizon = stage.row(float(stage.rng.uniform(0.6, 0.66)))
     paint_sky(stage, horizon, speed=3.2, clouds=max(stage.spec.light.cloud_cover, 0.5))
-    lit = 0.05 if golden else 0.34
+    lit = 0.05 if golden else 0.28
     towers(stage, horizon + int(stage.px(16)), planes=((0.95, 130, 46), (0.75, 180, 62)), lit=lit)
     towers(stage, horizon + int(stage.px(70)), planes=((0.5, 190, 92),), lit=lit)
     if golden:
@@ -248,9 +282,15 @@ def _near_roofs(stage: Stage, horizon: int) -> None:
         else:
             tone = stage.hazed(stage.lit(rgb("#8a8a88"), 0.6), 0.2)
             size = stage.px(22)
-            cv2.rectangle(layer, (int(cx - size), int(top - size)), (int(cx + size), int(top)), rgba(tone), -1)
             cv2.rectangle(
-                layer, (int(cx - 4), int(top - size * 1.9)), (int(cx + 5), int(top - size)), rgba(tone * 0.8), -1
+                layer, (int(cx - size), int(top - size)), (int(cx + size), int(top)), rgba(tone), -1
+            )
+            cv2.rectangle(
+                layer,
+                (int(cx - 4), int(top - size * 1.9)),
+                (int(cx + 5), int(top - size)),
+                rgba(tone * 0.8),
+                -1,
             )
             vents.append((cx, top - size * 1.9))
         x += wide + stage.px(float(rng.uniform(-6, 16)))
@@ -259,15 +299,18 @@ def _near_roofs(stage: Stage, horizon: int) -> None:
     stage.add_still(layer)
     for vx, vy in vents[:4]:
         stage.add(
-            Plume(
+            Smoke(
                 rng,
                 vx,
                 vy,
-                size=stage.px(40),
-                colour=np.clip(mix(stage.haze, np.ones(3), 0.6), 0, 1),
-                strength=0.6,
-                lean=stage.px(24) * stage.wind._direction,
-                rise=stage.px(40),
+                size=stage.px(34),
+                reach=stage.px(330),
+                lean=stage.px(170) * stage.wind._direction,
+                dark=stage.lit(rgb("#a89c94"), 0.3),
+                lit=np.clip(mix(stage.haze, np.ones(3), 0.65), 0, 1),
+                strength=0.85,
+                rise=stage.px(48),
+                light_side=stage.sun_side,
             )
         )
 
@@ -279,10 +322,14 @@ def _riverside(stage: Stage) -> None:
     paint_sky(stage, horizon, speed=2.2, clouds=max(stage.spec.light.cloud_cover, 0.45))
     towers(stage, horizon - 2, planes=((0.85, 100, 40), (0.55, 150, 62), (0.25, 120, 84)), lit=0.5)
     quay = blank(h, w)
-    cv2.rectangle(quay, (0, horizon - int(stage.px(7))), (w, horizon + 2), rgba(stage.lit(rgb("#4a4844"), 0.3)), -1)
+    cv2.rectangle(
+        quay, (0, horizon - int(stage.px(7))), (w, horizon + 2), rgba(stage.lit(rgb("#4a4844"), 0.3)), -1
+    )
     stage.add_still(quay)
     spots = [(float(x), horizon - stage.px(16)) for x in np.arange(stage.px(20), w, stage.px(52))]
-    stage.add(Lamps(rng, spots, [glow_sprite(rgb("#ffd08a"), int(stage.px(44)) | 1, 0.65, core=1.0)], depth=0.4))
+    stage.add(
+        Lamps(rng, spots, [glow_sprite(rgb("#ffd08a"), int(stage.px(44)) | 1, 0.65, core=1.0)], depth=0.4)
+    )
     stage.add(Aircraft(rng, width=w, top=stage.row(0.06), bottom=stage.row(0.25), count=3))
     alpha = np.zeros((h, w), np.float32)
     alpha[horizon:] = 1
@@ -316,12 +363,27 @@ def _railing(stage: Stage) -> None:
     tone = stage.lit(rgb("#3a3c42"), 0.35)
     top, low = stage.row(0.72), stage.row(0.95)
     for y, thick in ((top, 11), (top + stage.px(26), 5), (low, 8)):
-        cv2.line(layer, (0, int(y)), (w, int(y)), rgba(tone * 1.25), max(int(stage.px(thick)), 1), cv2.LINE_AA)
-        cv2.line(layer, (0, int(y - stage.px(thick) / 2)), (w, int(y - stage.px(thick) / 2)), rgba(stage.lit(rgb("#9aa4b8"), 0.6)), 1)
+        cv2.line(
+            layer, (0, int(y)), (w, int(y)), rgba(tone * 1.25), max(int(stage.px(thick)), 1), cv2.LINE_AA
+        )
+        cv2.line(
+            layer,
+            (0, int(y - stage.px(thick) / 2)),
+            (w, int(y - stage.px(thick) / 2)),
+            rgba(stage.lit(rgb("#9aa4b8"), 0.6)),
+            1,
+        )
     for x in np.arange(stage.px(12), w, stage.px(30)):
         cv2.line(layer, (int(x), int(top)), (int(x), low), rgba(tone), max(int(stage.px(4)), 1), cv2.LINE_AA)
     for x in np.arange(stage.px(72), w, stage.px(240)):
-        cv2.line(layer, (int(x), top - int(stage.px(10))), (int(x), h), rgba(tone * 0.9), max(int(stage.px(13)), 1), cv2.LINE_AA)
+        cv2.line(
+            layer,
+            (int(x), top - int(stage.px(10))),
+            (int(x), h),
+            rgba(tone * 0.9),
+            max(int(stage.px(13)), 1),
+            cv2.LINE_AA,
+        )
     floor = stage.lit(rgb("#7a746c") * (0.8 + 0.4 * fbm(stage.rng, h, w, cell=60, octaves=5)[..., None]), 0.3)
     alpha = np.zeros((h, w), np.float32)
     alpha[low:] = 1
@@ -354,7 +416,9 @@ def _megacity(stage: Stage) -> None:
 
 def _cloud_sea(stage: Stage, middle: int, half: float, strength: float, speed: float) -> None:
     y = np.arange(stage.height, dtype=np.float32)[:, None]
-    mask = smoothstep(-half * 1.1, half * 0.6, (y - middle) / stage.px(1)) * np.ones((1, stage.width), np.float32)
+    mask = smoothstep(-half * 1.1, half * 0.6, (y - middle) / stage.px(1)) * np.ones(
+        (1, stage.width), np.float32
+    )
     fade = smoothstep(stage.px(half * 3.2), stage.px(half * 1.2), y - middle)
     mask = np.asarray(mask * (0.25 + 0.75 * fade), np.float32)
     mask[mask < 0.02] = 0

@@ -131,7 +131,9 @@ _KINDS: dict[str, Kind] = {
     ),
     "alley": Kind(
         Row(2.5, (9, 13), (6, 9), end=46),
-        Look(("#5a5452", "#4d4f53", "#625650"), "brick", lit=0.06, bay=3.4, window=(0.9, 1.3), trim="#6a6a6c"),
+        Look(
+            ("#5a5452", "#4d4f53", "#625650"), "brick", lit=0.06, bay=3.4, window=(0.9, 1.3), trim="#6a6a6c"
+        ),
         "cobbles",
         pavement=0.0,
         lamp_colour="#f4dfb4",
@@ -186,14 +188,18 @@ def street(stage: Stage) -> None:
         kind = replace(kind, look=replace(kind.look, lit=0.75), spill=1.5, lamps=12.0, flicker=0.14)
     horizon = stage.row(float(stage.rng.uniform(0.5, 0.55)))
     dark = float(stage.key.mean()) < 0.62
-    paint_sky(stage, horizon + 10, sun=not dark, speed=1.2)
+    paint_sky(stage, horizon + 10, sun=not dark, speed=2.6)
     wet = 0.85 if stage.option("wet") else 0.0
     road = Road(stage, half=kind.row.half, horizon=horizon, wet=wet)
     road.haze_depth = kind.haze
     street_kinds.far_end(road, name, kind.row)
     lamps = _lamps(road, kind)
     side = stage.sun_side
-    sunlit = (0.32, 0.32) if dark else (float(np.clip(0.5 + side, 0.12, 0.95)), float(np.clip(0.5 - side, 0.12, 0.95)))
+    sunlit = (
+        (0.32, 0.32)
+        if dark
+        else (float(np.clip(0.5 + side, 0.12, 0.95)), float(np.clip(0.5 - side, 0.12, 0.95)))
+    )
     houses = lay_houses(
         road, kind.row, kind.look, lamps, sunlit=sunlit, snow=bool(stage.option("snow")), lamp_share=1.0
     )
@@ -266,16 +272,14 @@ def _spill(road: Road, kind: Kind, houses: list[House]) -> list[Lamp]:
     return out
 
 
-def _ground(
-    road: Road, kind: Kind, lamps: list[Lamp], sunlit: tuple[float, float], dark: bool
-) -> Image8:
+def _ground(road: Road, kind: Kind, lamps: list[Lamp], sunlit: tuple[float, float], dark: bool) -> Image8:
     stage = road.stage
     rng = stage.rng
     x, depth = road.ground_metres()
     rows = stage.height - road.horizon
     grain = stock_texture("gravel")[:1024, :1024]
     if kind.ground == "cobbles":
-        tone = road.texture(cobbles(rng), 300.0)
+        tone = road.texture(cobbles(rng), 350.0)
         base = stage.colour("soil") * 0.82
     elif kind.ground == "asphalt":
         tone = 1 + 0.45 * (road.texture(grain, 620.0) - 1)
@@ -300,7 +304,11 @@ def _ground(
     if kind.ground == "asphalt":
         dash = ((depth % 7.0) < 2.6) & (np.abs(x) < 0.07 + 0.0 * x)
         wide = kind.row.half > 8
-        marks = dash.astype(np.float32) if not wide else dash | (np.abs(np.abs(x) - 3.3) < 0.07) & ((depth % 7.0) < 2.6)
+        marks = (
+            dash.astype(np.float32)
+            if not wide
+            else dash | (np.abs(np.abs(x) - 3.3) < 0.07) & ((depth % 7.0) < 2.6)
+        )
         paint = cv2.GaussianBlur(np.asarray(marks, np.float32), (0, 0), 0.8) * (0.55 + 0.4 * patch)
         albedo = mix(albedo, rgb("#c8c4b8"), np.clip(paint, 0, 0.8))
     if stage.option("wet"):

@@ -23,7 +23,7 @@ from actors.backends.embedded.scenes.canvas import (
     stack_over,
 )
 from actors.backends.embedded.scenes.facades import facade
-from actors.backends.embedded.scenes.figures import Banner, Plume, cloth
+from actors.backends.embedded.scenes.figures import Banner, cloth
 from actors.backends.embedded.scenes.houses import House, Lamp, Row, awning_layers, awning, chimneys
 from actors.backends.embedded.scenes.lights import Lamps, glow_sprite
 from actors.backends.embedded.scenes.motion import Layer, Veil
@@ -31,6 +31,7 @@ from actors.backends.embedded.scenes.particles import Drift, Swarm, dot_sprites
 from actors.backends.embedded.scenes.parts import grove, tree_bank
 from actors.backends.embedded.scenes.perspective import Road
 from actors.backends.embedded.scenes.strollers import Stroll, Strollers
+from actors.backends.embedded.scenes.smoke import Smoke
 from actors.backends.embedded.scenes.streetlife import Cars, Signs, Tumbleweed
 
 _CLOTHS = (
@@ -95,7 +96,11 @@ def _church(road: Road, z: float, x: float) -> None:
     wall = stage.hazed(stage.lit(rgb("#b0a48c"), 0.6), road.away(z) * 0.97)
     dark = stage.hazed(stage.lit(rgb("#5a5450"), 0.4), road.away(z) * 0.97)
     s = 1.0
-    for a, b, c, d, tone in ((-2.2, 2.2, 0, 19, wall), (-2.5, 2.5, 18.6, 19.2, wall * 0.9), (-0.5, 0.5, 13, 16.4, dark)):
+    for a, b, c, d, tone in (
+        (-2.2, 2.2, 0, 19, wall),
+        (-2.5, 2.5, 18.6, 19.2, wall * 0.9),
+        (-0.5, 0.5, 13, 16.4, dark),
+    ):
         p, q = road.at(x + a * s, d * s, z), road.at(x + b * s, c * s, z)
         cv2.rectangle(road.picture, (int(p[0]), int(p[1])), (int(q[0]), int(q[1])), rgba(tone), -1)
     spire = [road.at(x - 2.5, 19.2, z), road.at(x, 30.0, z), road.at(x + 2.5, 19.2, z)]
@@ -154,17 +159,20 @@ def furnish(
     if stage.has("people_walk") or name in ("neon", "boulevard", "shops"):
         layers.append(strollers(road, row, dark, 9 if stage.has("people_walk") else 5))
     if stage.has("smoke_drifts"):
-        for x, y, scale in chimneys(road, row, houses, snow=bool(stage.option("snow")))[:7]:
+        for x, y, scale in chimneys(road, row, houses, snow=bool(stage.option("snow")))[:9]:
             layers.append(
-                Plume(
+                Smoke(
                     stage.rng,
                     x,
                     y,
-                    size=scale * 1.5,
-                    colour=mix(stage.haze, np.ones(3), 0.35),
-                    strength=0.55,
-                    lean=scale * 0.9 * stage.wind._direction,
-                    rise=scale * 0.75,
+                    size=scale * 0.75,
+                    reach=scale * 7.5,
+                    lean=scale * 3.2 * stage.wind._direction,
+                    dark=mix(stage.haze * 0.55, stage.ambient * 0.8, 0.5),
+                    lit=np.clip(mix(stage.haze, stage.key, 0.5) * (0.95 if not dark else 0.8), 0, 1),
+                    strength=0.8,
+                    rise=scale * 0.9,
+                    light_side=stage.sun_side,
                 )
             )
     if stage.has("banners_sway") and name == "village":
@@ -238,8 +246,8 @@ def _stalls_and_awnings(road: Road, name: str, row: Row, houses: list[House]) ->
                     last=z + deep + 0.1,
                     wall=row.half - 0.3,
                     out=2.5,
-                    high=3.0,
-                    low=2.35,
+                    high=3.45,
+                    low=2.3,
                     colours=_CLOTHS[int(rng.integers(0, len(_CLOTHS)))],
                     light=light * (1.15 if side * stage.sun_side < 0 else 0.55),
                 )
@@ -257,14 +265,14 @@ def _stalls_and_awnings(road: Road, name: str, row: Row, houses: list[House]) ->
                     first=max(house.first + 0.4, 3.5),
                     last=house.last - 0.4,
                     wall=row.half,
-                    out=1.5,
-                    high=3.5,
-                    low=2.75,
+                    out=1.7,
+                    high=3.8,
+                    low=2.55,
                     colours=_CLOTHS[int(rng.integers(0, len(_CLOTHS)))],
                     light=light,
                     glow=warm,
                 )
-    return awning_layers(road, layers, 9.0)
+    return awning_layers(road, layers, 15.0 if name == "market" else 10.0)
 
 
 def _stall(road: Road, row: Row, side: int, first: float, last: float) -> None:
@@ -364,7 +372,11 @@ def _hanging_sign(road: Road, x: float, height: float, z: float) -> Banner:
     for k in range(5):
         left = int(w * (0.16 + 0.14 * k))
         cv2.rectangle(
-            layer, (left, chain + (h - chain) // 3), (left + int(w * 0.09), h - (h - chain) // 3), rgba(board * 0.35), -1
+            layer,
+            (left, chain + (h - chain) // 3),
+            (left + int(w * 0.09), h - (h - chain) // 3),
+            rgba(board * 0.35),
+            -1,
         )
     px, py = road.at(x, height, z)
     return Banner(stage.rng, layer, int(px - w / 2), int(py), amplitude=scale * 0.1, hz=0.6)
@@ -412,7 +424,11 @@ def _neon(road: Road, row: Row) -> list[Layer]:
         h, w = max(int(tall * ppm), 10), max(int(wide * ppm), 8)
         light = _tubes(rng, h, w, colour)
         board = premultiplied(np.clip(light * 0.85 + 0.03, 0, 1), np.ones((h, w), np.float32))
-        x0, x1 = (row.half - wide - 0.15, row.half - 0.15) if side > 0 else (-row.half + 0.15, -row.half + wide + 0.15)
+        x0, x1 = (
+            (row.half - wide - 0.15, row.half - 0.15)
+            if side > 0
+            else (-row.half + 0.15, -row.half + wide + 0.15)
+        )
         zf = float(z)
         road.lay(board, ((x0, low + tall, zf), (x1, low + tall, zf), (x1, low, zf), (x0, low, zf)))
         px, py = road.at(x0, low + tall, zf)
@@ -421,7 +437,9 @@ def _neon(road: Road, row: Row) -> list[Layer]:
         pad = int(max(sw, sh) * 0.55)
         halo = np.zeros((sh + 2 * pad, sw + 2 * pad, 3), np.float32)
         halo[pad : pad + sh, pad : pad + sw] = cv2.resize(light, (sw, sh), interpolation=cv2.INTER_AREA)
-        small = cv2.resize(halo, (halo.shape[1] // 4 + 1, halo.shape[0] // 4 + 1), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(
+            halo, (halo.shape[1] // 4 + 1, halo.shape[0] // 4 + 1), interpolation=cv2.INTER_AREA
+        )
         wide_halo = cv2.resize(cv2.GaussianBlur(small, (0, 0), pad / 10 + 1), (halo.shape[1], halo.shape[0]))
         sprite = np.clip((halo * 0.35 + wide_halo * 1.1) * 255, 0, 255).astype(np.uint8)
         signs.append((int(px) - pad, int(py) - pad, sprite))
@@ -444,7 +462,11 @@ def _tubes(rng: np.random.Generator, h: int, w: int, colour: Colour) -> Array:
         for _ in range(4):
             gx, gy = np.array([x0, (x0 + x1) / 2, x1]), np.array([y0, (y0 + y1) / 2, y1])
             p = (int(gx[rng.integers(0, 3)]), int(gy[rng.integers(0, 3)]))
-            q = (p[0], int(gy[rng.integers(0, 3)])) if rng.random() < 0.5 else (int(gx[rng.integers(0, 3)]), p[1])
+            q = (
+                (p[0], int(gy[rng.integers(0, 3)]))
+                if rng.random() < 0.5
+                else (int(gx[rng.integers(0, 3)]), p[1])
+            )
             cv2.line(layer, p, q, c, thick, cv2.LINE_AA)
     core = np.clip(layer.max(axis=2, keepdims=True) * 0.35, 0, 1)
     return np.asarray(layer + core * (layer.max(axis=2, keepdims=True) > 0.3) + 0.07 * colour, np.float32)
@@ -527,7 +549,13 @@ def _string_lights(road: Road, row: Row) -> None:
         high = 5.1 - 0.75 * (1 - t * t) + 0.0 * t
         points = [road.at(float(x) * row.half, float(y), z) for x, y in zip(t, high, strict=True)]
         cv2.polylines(
-            layer, [(np.array(points) * 8).astype(np.int32)], False, rgba(rgb("#1c1814"), 0.8), 1, cv2.LINE_AA, 3
+            layer,
+            [(np.array(points) * 8).astype(np.int32)],
+            False,
+            rgba(rgb("#1c1814"), 0.8),
+            1,
+            cv2.LINE_AA,
+            3,
         )
         size = min(bank, key=lambda n: abs(n - road.scale(z) * 0.42))
         for p in points[1:-1]:
@@ -546,26 +574,41 @@ def _street_trees(road: Road, row: Row) -> None:
         for where, z in group:
             x, foot = road.at(where * (row.half - 0.75), 0, z)
             places.append((x, foot, road.scale(z) * (6.4 if z > 12 else 7.0)))
-        grove(stage, bank, places, away=road.away(group[0][1]) * 0.7, sway=15.0, flutter=2.4, glint=0.2, shadows=False)
+        grove(
+            stage,
+            bank,
+            places,
+            away=road.away(group[0][1]) * 0.7,
+            sway=15.0,
+            flutter=2.4,
+            glint=0.2,
+            shadows=False,
+        )
 
 
 def _steam(road: Road, name: str, row: Row) -> None:
     stage = road.stage
-    spots = [(-0.45 * row.half, 11.0, 0.9), (0.55 * row.half, 21.0, 1.1)] if name != "alley" else [(-1.1, 9.0, 0.9), (1.2, 15.0, 1.0)]
+    spots = (
+        [(-0.45 * row.half, 11.0, 0.9), (0.55 * row.half, 21.0, 1.1)]
+        if name != "alley"
+        else [(-1.1, 9.0, 0.9), (1.2, 15.0, 1.0)]
+    )
     for x, z, size in spots:
         px, py = road.at(x, 0, z)
         scale = road.scale(z)
         stage.add(
-            Plume(
+            Smoke(
                 stage.rng,
                 px,
                 py,
-                size=scale * size,
-                colour=mix(stage.haze * 1.5, np.ones(3), 0.35),
-                strength=0.42,
-                lean=scale * 0.22 * stage.wind._direction,
-                rise=scale * 0.5,
-                puffs=18,
+                size=scale * size * 0.5,
+                reach=scale * 3.6,
+                lean=scale * 1.0 * stage.wind._direction,
+                dark=stage.haze * 1.1,
+                lit=np.clip(mix(stage.haze * 1.7, np.ones(3), 0.4), 0, 1),
+                strength=0.62,
+                rise=scale * 0.8,
+                spread=1.7,
             )
         )
 
@@ -648,4 +691,3 @@ def _dust(road: Road) -> None:
             region=(0, road.horizon, w, h),
         )
     )
-

@@ -9,7 +9,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from actors.backends.embedded.scenes.canvas import Array, Colour, Image8, Rng, blank, lay_over, rgba, smoothstep
+from actors.backends.embedded.scenes.canvas import (
+    Array,
+    Colour,
+    Image8,
+    Rng,
+    blank,
+    lay_over,
+    rgba,
+    smoothstep,
+)
 from actors.backends.embedded.scenes.lights import glow_sprite, waver
 from actors.backends.embedded.scenes.particles import add_light
 from actors.backends.embedded.scenes.water import Waves
@@ -32,9 +41,7 @@ class Pools:
         self._shape = (height // 8, width // 8)
         x = np.arange(self._shape[1], dtype=np.float32)[None, :] * 8 + 4
         y = np.arange(self._shape[0], dtype=np.float32)[:, None] * 8 + 4
-        masks = [
-            np.exp(-(((x - px) / rx) ** 2) - ((y - py) / ry) ** 2) for px, py, rx, ry in pools
-        ]
+        masks = [np.exp(-(((x - px) / rx) ** 2) - ((y - py) / ry) ** 2) for px, py, rx, ry in pools]
         self._masks = np.stack(masks).astype(np.float32)
         self._masks /= np.maximum(self._masks.sum(0), 1.0)
         self._hz, self._phase = waver(rng, len(pools), lively)
@@ -179,11 +186,24 @@ def _car_body(canvas: Image8, x: float, y: float, scale: float, level: float) ->
     if x0 + 2 >= x1 or y0 + 2 >= y1:
         return
     layer = blank(y1 - y0, x1 - x0)
-    shape = np.array([(-1, 0.1), (-0.74, -0.16), (-0.6, -0.75), (0.6, -0.75), (0.74, -0.16), (1, 0.1), (1, 0.5), (-1, 0.5)])
+    shape = np.array(
+        [(-1, 0.1), (-0.74, -0.16), (-0.6, -0.75), (0.6, -0.75), (0.74, -0.16), (1, 0.1), (1, 0.5), (-1, 0.5)]
+    )
     points = shape * (half, scale) + (x - x0, y - y0)
-    cv2.fillPoly(layer, [(points * 8).astype(np.int32)], rgba(np.array((0.05, 0.05, 0.07)), 0.9 * level), cv2.LINE_AA, 3)
-    glass = np.array([(-0.64, -0.2), (-0.54, -0.66), (0.54, -0.66), (0.64, -0.2)]) * (half, scale) + (x - x0, y - y0)
-    cv2.fillConvexPoly(layer, (glass * 8).astype(np.int32), rgba(np.array((0.13, 0.14, 0.18)), 0.9 * level), cv2.LINE_AA, 3)
+    cv2.fillPoly(
+        layer,
+        [(points * 8).astype(np.int32)],
+        rgba(np.array((0.05, 0.05, 0.07)), 0.9 * level),
+        cv2.LINE_AA,
+        3,
+    )
+    glass = np.array([(-0.64, -0.2), (-0.54, -0.66), (0.54, -0.66), (0.64, -0.2)]) * (half, scale) + (
+        x - x0,
+        y - y0,
+    )
+    cv2.fillConvexPoly(
+        layer, (glass * 8).astype(np.int32), rgba(np.array((0.13, 0.14, 0.18)), 0.9 * level), cv2.LINE_AA, 3
+    )
     lay_over(canvas, cv2.GaussianBlur(layer, (0, 0), 0.8), x0, y0)
 
 
@@ -207,7 +227,9 @@ class Signs:
         weights = np.array([0.5, 0.3, 0.15, 0.08], np.float32)
         wave = (np.sin(2 * np.pi * self._hz * seconds + self._phase) * weights).sum(1)
         for i, (x, y, sprite) in enumerate(self._signs):
-            add_light(canvas, sprite, x, y, float(np.clip(1 - self._depth * (0.5 - 0.6 * wave[i]), 0.05, 1.2)))
+            add_light(
+                canvas, sprite, x, y, float(np.clip(1 - self._depth * (0.5 - 0.6 * wave[i]), 0.05, 1.2))
+            )
 
 
 class Aircraft:
