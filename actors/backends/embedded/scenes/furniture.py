@@ -36,25 +36,52 @@ def outside(
     stage: Stage, *, trees: int = 9, tall: float = 1.0, blur: float = 4.0, clouds: float = 1.6
 ) -> None:
     """The view from a window, out of focus: sky, drifting clouds, the crowns of trees in the wind."""
-    rng, w = stage.rng, stage.width
-    horizon = stage.row(0.56)
+    rng, w, h = stage.rng, stage.width, stage.height
+    horizon = stage.row(0.68)
     paint_sky(stage, horizon, speed=clouds)
-    lawn = np.linspace(0, 1, stage.height - horizon, dtype=np.float32)[:, None, None]
-    ground = mix(stage.lit(stage.colour("grass_tip"), 0.9), stage.lit(stage.colour("grass"), 0.6), lawn)
-    stage.plate[horizon:] = mix(ground, stage.haze, 0.25)
+    lawn = np.linspace(0, 1, h - horizon, dtype=np.float32)[:, None, None]
+    ground = mix(stage.lit(stage.colour("grass_tip"), 0.8), stage.lit(stage.colour("grass"), 0.6), lawn)
+    stage.plate[horizon:] = mix(ground, stage.haze, 0.45)
     if trees:
-        bank = tree_bank(stage, "broadleaf", int(stage.px(300)), 1, leaves=1500)
+        bank = tree_bank(stage, "broadleaf", int(stage.px(300)), 2, leaves=1500)
+        hedge = [
+            (
+                w * float(rng.uniform(-0.02, 1.02)),
+                horizon + stage.px(34),
+                stage.px(float(rng.uniform(150, 260))) * tall,
+            )
+            for _ in range(26)
+        ]
+        grove(
+            stage,
+            bank,
+            hedge,
+            away=0.55,
+            sway=7,
+            flutter=1.0,
+            glint=0.15,
+            blur=stage.px(blur * 1.3),
+            shadows=False,
+        )
         places = [
             (
                 w * (k + float(rng.uniform(0.1, 0.9))) / trees,
-                horizon + stage.px(float(rng.uniform(30, 90))),
-                stage.px(float(rng.uniform(230, 380))) * tall,
+                horizon + stage.px(float(rng.uniform(60, 130))),
+                stage.px(float(rng.uniform(380, 540))) * tall,
             )
             for k in range(trees)
         ]
         grove(
-            stage, bank, places, away=0.35, sway=13, flutter=2.0, glint=0.22, blur=stage.px(blur), shadows=False
-        )  # fmt: skip
+            stage,
+            bank,
+            places,
+            away=0.2,
+            sway=20,
+            flutter=2.6,
+            glint=0.25,
+            blur=stage.px(blur),
+            shadows=False,
+        )
 
 
 def window(

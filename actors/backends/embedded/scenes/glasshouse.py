@@ -45,7 +45,7 @@ def greenhouse(stage: Stage) -> None:
     space.place(low, (half, 0.55, near), (0, 0, reach), (0, -0.55, 0))
     space.place(low, (-half, 0.55, space.deep), (space.wide, 0, 0), (0, -0.55, 0))
     space.place(
-        plaster(rng, space.wide, reach, rgb("#a89c8c"), rough=0.22),
+        plaster(rng, space.wide, reach, rgb("#a89c8c"), rough=0.09),
         (-half, 0, space.deep),
         (space.wide, 0, 0),
         (0, 0, -reach),
@@ -55,19 +55,22 @@ def greenhouse(stage: Stage) -> None:
         for z in (3.2, 5.0, 6.6):
             table(space, x, (z, z + 1.2), 0.78, rgb("#8f7a62"))
     stage.add_still(space.finish(blur=1.6, bloom=0.35))
-    own = leafage(stage)
+    own = leafage(stage, dark=stage.colour("foliage") * 0.8, lit=stage.colour("foliage_lit") * 0.74)
     far = leafage(
         stage,
         dark=mix(stage.colour("foliage"), stage.haze, 0.25),
         lit=mix(stage.colour("foliage_lit"), stage.haze, 0.25),
     )
-    back_bank = [fern(rng, 150, far, fronds=13), fern(rng, 150, far, fronds=10, broad=0.42)]
+    back_bank = [fern(rng, 150, far, fronds=17, broad=0.2), fern(rng, 150, far, fronds=13, broad=0.3)]
     bank = [
-        fern(rng, 230, own, fronds=15),
-        fern(rng, 230, own, fronds=11, broad=0.45),
-        fern(rng, 220, own, fronds=19, broad=0.2),
+        fern(rng, 230, own, fronds=19, broad=0.17),
+        fern(rng, 230, own, fronds=13, broad=0.3),
+        fern(rng, 220, own, fronds=23, broad=0.12),
     ]
-    drooping = [fern(rng, 190, own, fronds=17, hang=1.0), fern(rng, 190, own, fronds=14, hang=1.0, broad=0.4)]
+    drooping = [
+        fern(rng, 190, own, fronds=25, hang=1.0, broad=0.15),
+        fern(rng, 190, own, fronds=21, hang=1.0, broad=0.2),
+    ]
 
     def row(z: float, size: float, sides: float, y: float, count: int) -> list[tuple[float, float, float]]:
         out = []

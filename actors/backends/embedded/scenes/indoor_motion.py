@@ -113,7 +113,7 @@ class Curtain:
         colour = self._dark + (self._light - self._dark) * tone[..., None]
         edge = smoothstep(0.0, 0.025, moved - 0.04) * smoothstep(0.0, 0.025, 0.96 - moved)
         alpha = edge * (1 - self._sheer * (0.35 + 0.65 * tone))
-        hem = smoothstep(1.0, 0.985, v + 0.012 * np.sin(phase) * 0.8)
+        hem = smoothstep(1.0, 0.985, v + 0.005 * np.sin(phase))
         alpha = alpha * hem
         sheet = np.empty((self._h, self._w, 4), np.uint8)
         sheet[..., :3] = np.clip(colour * alpha[..., None], 0, 255)

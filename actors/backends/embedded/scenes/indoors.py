@@ -216,7 +216,7 @@ def _library(stage: Stage) -> None:
         halo(stage, glow_at[0] + dx * m, glow_at[1] + dy * m, stage.px(330), flat=1.0)
         for dx, dy in ((-0.9, -0.3), (0.9, -0.2), (0.0, 0.5), (0.2, -1.2))
     ]
-    stage.add(Glow(rng, maps, depth=0.4, lively=0.8))
+    stage.add(Glow(rng, maps, depth=0.3 if old else 0.34, lively=0.75))
     stage.add(
         Lamps(rng, [glow_at], [glow_sprite(rgb("#ff8a38"), int(3.4 * m) | 1, 0.5)], depth=0.45, lively=0.8)
     )
@@ -243,11 +243,12 @@ def outside_night(stage: Stage, space: Space, x: tuple[float, float]) -> None:
 
 def _day_space(stage: Stage, x: tuple[float, float], power: float = 1.0) -> Space:
     space = Space(stage, yaw=float(stage.rng.uniform(-0.05, 0.05)), tall=3.0, deep=6.3, wide=7.0)
-    space.ambient = stage.ambient * 0.86
+    space.ambient = stage.ambient * 1.02
     middle = (x[0] + x[1]) / 2
     space.lamps = [
-        Lamp((middle, 1.6, space.deep - 0.9), stage.key, 0.42 * power, 1.9),
-        Lamp((middle * 0.6, 1.8, space.deep - 2.6), stage.key, 0.32 * power, 2.6),
+        Lamp((middle, 1.6, space.deep - 0.9), stage.key, 0.5 * power, 2.0),
+        Lamp((middle * 0.6, 1.8, space.deep - 2.6), stage.key, 0.42 * power, 2.8),
+        Lamp((-middle * 0.4, 2.2, 1.6), mix(stage.key, np.ones(3), 0.4), 0.55 * power, 4.0),
     ]
     return space
 
@@ -260,7 +261,7 @@ def _sunny_room(stage: Stage) -> None:
     win = _span(side, 0.95, 2.75) if breakfast else _span(side, 0.85, 3.05)
     bottom = 0.85 if breakfast else 0.35
     outside(stage)
-    space = _day_space(stage, win)
+    space = _day_space(stage, win, 0.55 if breakfast else 0.72)
     wall, trim = stage.colour("wall"), stage.colour("trim")
     if breakfast:
         wall = mix(wall, rgb("#c9d8cc"), 0.55)
@@ -346,14 +347,14 @@ def _sunny_room(stage: Stage) -> None:
     goal = space.corners((left, 2.62, z), (right - left, side * 0.12, 0), (-side * 0.28, -2.1, 0))
     stage.add(
         Dapple(
-            rng, goal, _picture(stage), bars, gain=np.clip(stage.key, 0, 1) * np.array((0.62, 0.56, 0.46), np.float32),
-            leaf=0.06, soft=1.9, sway=8.5, count=10,
+            rng, goal, _picture(stage), bars, gain=np.clip(stage.key, 0, 1) * np.array((0.85, 0.77, 0.62), np.float32),
+            leaf=0.06, soft=1.7, sway=14.0, count=10,
         )
     )  # fmt: skip
     cloth = stage.colour("fabric")
     curtains(
         stage, space, win, 2.62, 0.04, dark=cloth * np.array((0.66, 0.64, 0.62), np.float32), light=np.minimum(cloth * 1.06, 1),
-        sheer=0.42, billow=0.12, folds=7, pace=1.05, share=0.4,
+        sheer=0.38, billow=0.17, folds=7, pace=1.2, share=0.46,
     )  # fmt: skip
     if stage.option("plant"):
         houseplant(stage, space, side * 3.0, 5.0, tall=1.5)
@@ -420,12 +421,12 @@ def _loft(stage: Stage) -> None:
     goal = space.corners((left, 3.1, z), (right - left, side * 0.15, 0), (-side * 0.3, -2.3, 0))
     stage.add(
         Dapple(
-            rng, goal, _picture(stage), patch, gain=np.array((0.95, 0.84, 0.66), np.float32), leaf=0.06, soft=1.8, sway=8.5, count=10
+            rng, goal, _picture(stage), patch, gain=np.array((0.95, 0.84, 0.66), np.float32), leaf=0.06, soft=1.8, sway=14.0, count=10
         )
     )  # fmt: skip
     linen = rgb("#d8cfbe")
     curtains(
-        stage, space, win, 3.3, 0.05, dark=linen * 0.5, light=linen * 1.04, sheer=0.2, billow=0.1, folds=6, share=0.24
+        stage, space, win, 3.3, 0.05, dark=linen * 0.5, light=linen * 1.04, sheer=0.2, billow=0.17, folds=6, share=0.27, pace=1.15
     )  # fmt: skip
     if stage.option("plant"):
         houseplant(stage, space, side * 3.05, 4.9, tall=1.5)

@@ -55,13 +55,13 @@ def club(stage: Stage) -> None:
     room = space.finish(blur=1.5, bloom=0.4)
     stage.add_still(room)
     velvet = stage.colour("fabric")
-    tone = np.array((1.25, 0.86, 0.66), np.float32)
+    tone = np.array((1.12, 0.9, 0.75), np.float32)
     z = 6.55
-    for left, wide, way in ((-2.6, 1.75, 1.0), (-0.9, 1.8, 1.0), (0.85, 1.75, -1.0)):
+    for left, wide, way in ((-2.66, 2.85, 1.0), (-0.19, 2.85, -1.0)):
         goal = space.corners((left, 3.08, z), (wide, 0, 0), (0, -2.8, 0))
         stage.add(
             Curtain(
-                rng, goal, (w, h), dark=velvet * 0.16, light=velvet * tone * 1.15, folds=7, billow=0.075 * way,
+                rng, goal, (w, h), dark=velvet * 0.2, light=velvet * tone, folds=11, billow=0.05 * way,
                 pace=0.95, direction=way,
             )
         )  # fmt: skip
@@ -89,13 +89,13 @@ def club(stage: Stage) -> None:
         Veil(
             rng,
             mask,
-            rgb("#c8a078"),
-            strength=0.34,
+            rgb("#d8b48c"),
+            strength=0.3,
             speed=(stage.px(70), stage.px(-45)),
             size=stage.px(300),
             flat=2.0,
             rise=stage.px(16),
-            contrast=1.7,
+            contrast=1.25,
         )
     )
 
@@ -163,7 +163,7 @@ class Neon:
 
     def draw(self, canvas: Image8, seconds: float) -> None:
         weights = np.array([0.45, 0.35, 0.15, 0.05], np.float32)
-        level = 0.72 + 0.42 * (np.sin(2 * np.pi * self._hz * seconds + self._phase) * weights).sum(1)
+        level = 0.8 + 0.24 * (np.sin(2 * np.pi * self._hz * seconds + self._phase) * weights).sum(1)
         for (light, x, y), k in zip(self._lights, level, strict=True):
             add_light(canvas, light, x, y, float(k))
 
@@ -267,7 +267,7 @@ def arcade(stage: Stage) -> None:
         _halo(stage, w * x, h * y, stage.px(240))
         for x, y in ((0.12, 0.75), (0.88, 0.75), (0.3, 0.95), (0.7, 0.95), (0.2, 0.3), (0.8, 0.3))
     ]
-    stage.add(Glow(rng, maps, depth=0.34, lively=0.9, tint=(1.0, 0.85, 1.0)))
+    stage.add(Glow(rng, maps, depth=0.2, lively=0.7, tint=(1.0, 0.85, 1.0)))
     y = np.arange(h, dtype=np.float32)[:, None] / h
     mask = np.asarray(np.exp(-(((y - 0.6) / 0.3) ** 2)) * np.ones((1, w), np.float32), np.float32)
     stage.add(

@@ -61,7 +61,7 @@ def _corners(
 
 def _white(stage: Stage) -> None:
     rng = stage.rng
-    _cyclorama(stage, 0.7, tone=0.66, pool=0.14, lift=0.06)
+    _cyclorama(stage, 0.7, tone=0.7, pool=0.14, lift=0.08)
     left = stage.sun_x < 0.5
     w, h = 300, 190
     edge = sun_patch(w, h, cols=3, rows=1, bar=0.03, soft=5.0, slant=0.35)
@@ -76,10 +76,10 @@ def _white(stage: Stage) -> None:
             np.clip(edge * 0.9 + 0.1, 0, 1).astype(np.float32) * _rim(w, h),
             gain=np.array((0.44, 0.42, 0.385), np.float32),
             leaf=0.06,
-            soft=3.4,
-            sway=8.0,
+            soft=2.8,
+            sway=12.0,
             count=11,
-            pace=0.8,
+            pace=1.0,
         )
     )
     mask = np.ones((stage.height, stage.width), np.float32)
@@ -117,7 +117,7 @@ def _concrete(stage: Stage) -> None:
         body *= (1 - 0.5 * smoothstep(stage.px(8), stage.px(5), hole))[..., None]
     shade = 0.4 + 0.22 * np.exp(-(((x / w - stage.sun_x) / 0.7) ** 2))
     shade *= 1 - 0.3 * smoothstep(0.55, 1.0, y / floor_row)
-    picture = stage.lit(np.clip(body, 0, 1), shade) * 0.72
+    picture = mix(stage.lit(np.clip(body, 0, 1), shade), np.clip(body, 0, 1) * 0.66, 0.5) * 0.8
     ground = y > floor_row
     gloss = (y - floor_row) / (h - floor_row)
     floor = (
@@ -139,7 +139,7 @@ def _concrete(stage: Stage) -> None:
             _corners(stage, quad),
             (w, h),
             patch,
-            gain=np.array((1.0, 0.83, 0.58), np.float32),
+            gain=np.array((1.05, 0.92, 0.72), np.float32),
             leaf=0.055,
             soft=1.7,
             sway=7.5,
@@ -177,9 +177,9 @@ def _pastel(stage: Stage) -> None:
     soft = smoothstep(1.05, 0.6, y) * np.ones_like(x) * 0.9 + 0.1
     deep, warm = mix(lilac, rgb("#8f86d6"), 0.55), mix(peach, rgb("#ff9f8a"), 0.45)
     for colour, speed, size, strength in (
-        (deep, (85.0, -30.0), 560.0, 0.62),
-        (warm, (-70.0, 40.0), 520.0, 0.58),
-        (rgb("#fff4ec"), (105.0, 45.0), 430.0, 0.6),
+        (deep, (125.0, -50.0), 560.0, 0.62),
+        (warm, (-110.0, 60.0), 520.0, 0.58),
+        (rgb("#fff4ec"), (150.0, 70.0), 430.0, 0.6),
     ):
         stage.add(
             Veil(
@@ -242,7 +242,7 @@ def _dark(stage: Stage) -> None:
     haze = np.asarray(smoothstep(0.1, 0.55, y) * smoothstep(1.0, 0.75, y) * np.ones_like(x), np.float32)
     stage.add(
         Veil(
-            rng, haze, mix(stage.colour("wall"), accent, 0.42), strength=0.5,
+            rng, haze, mix(stage.colour("wall"), accent, 0.42), strength=0.34,
             speed=(stage.px(90), stage.px(-55)), size=stage.px(330), flat=1.8, contrast=1.5,
         )
     )  # fmt: skip
