@@ -16,6 +16,7 @@ from actors.backends.embedded.scenes import (
     indoors,
     outdoor,
     reef,
+    ruins,
     shore,
     sky_scenes,
     station,
@@ -49,6 +50,7 @@ BUILDERS: dict[str, Callable[[Stage], None]] = {
     "reef": reef.reef,
     "room": indoors.room,
     "station": station.station,
+    "ruins": ruins.ruins,
 }
 
 

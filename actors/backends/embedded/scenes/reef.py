@@ -48,7 +48,7 @@ def reef(stage: Stage) -> None:
     stage.plate = mix(stage.plate, rgb("#d8fbff"), pool * 0.62)
     surface = np.asarray(smoothstep(0.26, 0.0, y) * np.ones((1, w)), np.float32)
     stage.add(
-        Shade(rng, surface, depth=0.3, size=stage.px(130), speed=(stage.px(50), 20), flat=3.5, hard=1.6)
+        Shade(rng, surface, depth=0.16, size=stage.px(130), speed=(stage.px(50), 20), flat=3.5, hard=1.6)
     )
     horizon = stage.row(float(rng.uniform(0.5, 0.55)))
     for base, tall, away in ((0.0, 150, 0.86), (0.03, 120, 0.66)):
@@ -141,9 +141,9 @@ def _coral_rows(stage: Stage, horizon: int) -> None:
     for k, (u, size, away) in enumerate(
         ((0.08, 46, 0.62), (0.2, 74, 0.42), (0.4, 118, 0.22), (0.68, 190, 0.06))
     ):
-        layer, weight = blank(h, w), np.zeros((h, w), np.float32)
+        layer = blank(h, w)
         foot = horizon + (h - horizon) * u
-        for _ in range(int(26 - 4 * k)):
+        for _ in range(34 - 5 * k):
             x = float(rng.uniform(-0.02, 1.02))
             if abs(x - 0.5) < 0.08 + 0.09 * k:
                 continue
@@ -157,14 +157,13 @@ def _coral_rows(stage: Stage, horizon: int) -> None:
                 _boulder(layer, rng, at, tall * 0.55, _in_water(stage, tone * 0.8, away), stage)
             else:
                 _fan(layer, rng, at, tall, _in_water(stage, tone * 0.9, away))
-        stage.add_still(cv2.GaussianBlur(layer, (0, 0), 0.7))
         grass, sway = blades(
             rng,
             h,
             w,
             foot=(foot - stage.px(size * 0.15), foot + stage.px(size * 0.3)),
-            tall=stage.px(size * 1.25),
-            count=620,
+            tall=stage.px(size * 1.05),
+            count=420,
             dark=_in_water(stage, stage.colour("grass") * 0.7, away),
             tip=_in_water(stage, stage.colour("grass_tip"), away),
             thin=1.5,
@@ -176,7 +175,7 @@ def _coral_rows(stage: Stage, horizon: int) -> None:
         stage.add(
             Swaying(
                 (grass * keep[None, :, None]).astype(np.uint8),
-                np.maximum(sway, weight),
+                sway,
                 stage.wind,
                 sway=stage.px(12 + size * 0.26),
                 flutter=0.5,
@@ -184,6 +183,7 @@ def _coral_rows(stage: Stage, horizon: int) -> None:
                 drop=0.2,
             )
         )
+        stage.add_still(cv2.GaussianBlur(layer, (0, 0), 0.7))
 
 
 def _branching(

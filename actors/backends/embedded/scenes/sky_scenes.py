@@ -22,7 +22,7 @@ from actors.backends.embedded.scenes.canvas import (
     tile_noise,
 )
 from actors.backends.embedded.scenes.lights import Aurora
-from actors.backends.embedded.scenes.motion import Flow, Swaying, Veil
+from actors.backends.embedded.scenes.motion import Flow, Shade, Swaying, Veil
 from actors.backends.embedded.scenes.parts import airborne, grove, mountains, tree_bank
 from actors.backends.embedded.scenes.plants import blades
 from actors.backends.embedded.scenes.scene import snapshot
@@ -48,7 +48,7 @@ def clouds(stage: Stage) -> None:
     stage.plate[horizon:] = mix(stage.sky_low, stage.haze, 0.5)
     way = 1.0 if rng.random() < 0.5 else -1.0
     bright, dark = rgb(stage.spec.light.cloud_lit), rgb(stage.spec.light.cloud_dark)
-    banks = ((-0.05, 46, 20), (0.06, 74, 38), (0.2, 120, 66), (0.42, 180, 100), (0.74, 250, 140))
+    banks = ((-0.05, 46, 24), (0.06, 74, 50), (0.2, 120, 92), (0.42, 180, 140), (0.74, 250, 215))
     for k, (drop, size, speed) in enumerate(banks):
         crest = horizon + (h - horizon) * drop
         away = 1 - k / (len(banks) - 1)
@@ -58,7 +58,7 @@ def clouds(stage: Stage) -> None:
             crest,
             stage.px(size),
             lit=mix(mix(bright, rgb("#fff2dc"), 0.5), stage.haze, 0.5 * away),
-            dark=mix(tone * 0.8, stage.haze, 0.55 * away),
+            dark=mix(tone * 0.7, stage.haze, 0.55 * away),
         )
         top = int(max(crest - stage.px(size) * 2.2, 0))
         rows = np.linspace(0.86, 1.1, h - top, dtype=np.float32)
@@ -79,6 +79,9 @@ def clouds(stage: Stage) -> None:
                     rise=stage.px(8),
                 )
             )
+    y = np.arange(h, dtype=np.float32)[:, None]
+    low = np.asarray(smoothstep(horizon - h * 0.1, horizon + h * 0.15, y) * np.ones((1, w)), np.float32)
+    stage.add(Shade(rng, low, depth=0.13, size=stage.px(260), speed=(way * stage.px(70), 10), hard=1.3))
     airborne(stage, horizon)
 
 
@@ -94,13 +97,14 @@ def _cloud_bank(stage: Stage, crest: float, size: float, *, lit: Colour, dark: C
     blend = smoothstep(wide * 0.8, wide, np.arange(wide))
     outline = outline * (1 - blend) + outline[0] * blend
     gy, gx = np.mgrid[0:tall, 0:wide].astype(np.float32)
-    depth = min(tall - crest * half + size, 7 * size * half)
-    count = int(np.clip(wide * depth / (size * half) ** 2 * 2.4, 60, 420))
+    depth = min(tall - crest * half + size, 5 * size * half)
+    count = int(np.clip(wide * depth / (size * half) ** 2 * 2.6, 90, 520))
     for _ in range(count):
         x = float(rng.uniform(0, wide))
         down = float(rng.random()) ** 1.3
         y = crest * half + outline[int(x) % wide] + down * depth
-        r = size * half * float(rng.uniform(0.22, 1.0)) * (0.55 + 0.45 * min(down * 3, 1))
+        r = size * half * float(rng.uniform(0.25, 1.0)) * (0.6 + 0.4 * min(down * 3, 1))
+        y += r * 0.7
         z = down * size * 1.6 * half
         for shift in (-wide, 0, wide):
             x0, x1 = int(max(x + shift - r, 0)), int(min(x + shift + r + 1, wide))
@@ -129,7 +133,9 @@ def _cloud_bank(stage: Stage, crest: float, size: float, *, lit: Colour, dark: C
     light = (-nx * stage.sun_side * 0.55 + ny * 0.75 + 0.45) / length
     hollow = np.clip((soft - relief) / (size * half * 0.5), -0.4, 1)
     shade = np.clip(0.3 + 0.62 * light - 0.4 * hollow, 0, 1)
-    colour = mix(dark, lit, smoothstep(0.05, 0.95, shade))
+    below = (gy - crest * half - outline[None, :]) / (size * half)
+    shade = shade * (1 - 0.55 * smoothstep(0.0, 2.4, below)) + 0.1 * smoothstep(0.6, -0.2, below)
+    colour = mix(dark, lit, smoothstep(0.05, 0.8, shade))
     rim = np.clip(1 - cv2.GaussianBlur(solid, (0, 0), max(size * half * 0.09, 0.8)), 0, 1)
     colour = mix(colour, np.minimum(stage.sun * 1.02, 1), np.clip(rim * 0.8, 0, 0.6))
     alpha = smoothstep(0.1, 0.95, cv2.GaussianBlur(solid, (0, 0), max(size * half * 0.035, 0.8)))
@@ -138,7 +144,7 @@ def _cloud_bank(stage: Stage, crest: float, size: float, *, lit: Colour, dark: C
 
 
 def _milky_way(stage: Stage) -> None:
-    rng, w, h = stage.rng, stage.width, stage.height
+    rng, h = stage.rng, stage.height
     horizon = stage.row(float(rng.uniform(0.62, 0.66)))
     paint_sky(stage, horizon, clouds=0.0, sun=False)
     _galaxy(stage, horizon)
