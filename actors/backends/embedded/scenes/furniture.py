@@ -12,18 +12,15 @@ import numpy as np
 from actors.backends.embedded.scenes.canvas import (
     Array,
     Colour,
-    Image8,
     Rng,
-    blank,
+    fbm,
     mix,
     rgb,
-    rgba,
     smoothstep,
-    soften,
 )
-from actors.backends.embedded.scenes.motion import Swaying
-from actors.backends.embedded.scenes.parts import grove, leafage, tree_bank
-from actors.backends.embedded.scenes.plants import Leafage, Sprite, plant, resized
+from actors.backends.embedded.scenes.parts import tree_bank
+from actors.backends.embedded.scenes.plants import tinted
+from actors.backends.embedded.scenes.potted import greenery
 from actors.backends.embedded.scenes.sky import paint_sky
 from actors.backends.embedded.scenes.space import Space
 from actors.backends.embedded.scenes.stage import Stage
@@ -52,17 +49,8 @@ def outside(
             )
             for _ in range(26)
         ]
-        grove(
-            stage,
-            bank,
-            hedge,
-            away=0.55,
-            sway=7,
-            flutter=1.0,
-            glint=0.15,
-            blur=stage.px(blur * 1.3),
-            shadows=False,
-        )
+        far = [tinted(tree, stage.haze, 0.55 * stage.haze_amount) for tree in bank]
+        greenery(stage, far, hedge, sway=7, blur=blur * 1.3, glint=0.15)
         places = [
             (
                 w * (k + float(rng.uniform(0.1, 0.9))) / trees,
@@ -71,17 +59,8 @@ def outside(
             )
             for k in range(trees)
         ]
-        grove(
-            stage,
-            bank,
-            places,
-            away=0.2,
-            sway=20,
-            flutter=2.6,
-            glint=0.25,
-            blur=stage.px(blur),
-            shadows=False,
-        )
+        middle = [tinted(tree, stage.haze, 0.2 * stage.haze_amount) for tree in bank]
+        greenery(stage, middle, places, sway=20, blur=blur, glint=0.25, flutter=2.6)
 
 
 def window(
@@ -215,148 +194,14 @@ def _stones(rng: Rng, wide: float, tall: float, colour: Colour) -> Array:
             x += long_
         y += high
     soft = cv2.GaussianBlur(out, (0, 0), 1.4)
-    from actors.backends.embedded.scenes.canvas import fbm
-
     rough = fbm(rng, h, w, cell=ppm * 0.2, octaves=5) - 0.5
     return np.asarray(np.clip(soft * (1 + 0.5 * rough)[..., None], 0, 1), np.float32)
-
-
-def fern(
-    rng: Rng, size: int, tone: Leafage, *, fronds: int = 15, hang: float = 0.0, broad: float = 0.3
-) -> Sprite:
-    """A plant of arching fronds; `hang` 1 lets them fall over (a basket), 0 sends them up (a palm)."""
-    wide, tall = int(size * 2.1), int(size * (1.25 + 0.5 * hang))
-    layer = blank(tall, wide)
-    x0, y0 = wide / 2, tall * (0.3 if hang > 0.5 else 0.97)
-    order = rng.permutation(fronds)
-    for k in order:
-        spread = (k + 0.5) / fronds * 2 - 1 + float(rng.normal(0, 0.06))
-        angle = np.pi / 2 - spread * (1.25 if hang < 0.5 else 1.5)
-        length = size * float(rng.uniform(0.7, 1.0)) * (1.0 - 0.2 * abs(spread) * (1 - hang))
-        steps = 22
-        t = np.linspace(0, 1, steps)
-        px = x0 + np.cos(angle) * length * t
-        py = y0 - np.sin(angle) * length * t * (1 - 0.25 * hang) + length * (0.38 + 0.55 * hang) * t**2.1
-        light = float(np.clip(0.5 + 0.3 * np.sin(angle) + rng.normal(0, 0.2), 0.05, 1))
-        stem = rgba(mix(tone.dark, tone.lit, light * 0.6))
-        cv2.polylines(
-            layer,
-            [(np.stack([px, py], 1) * 8).astype(np.int32)],
-            False,
-            stem,
-            max(int(size * 0.008), 1),
-            cv2.LINE_AA,
-            3,
-        )
-        for i in range(3, steps):
-            tx, ty = px[i] - px[i - 1], py[i] - py[i - 1]
-            n = float(np.hypot(tx, ty)) or 1.0
-            tx, ty = tx / n, ty / n
-            reach = length * broad * np.sin(np.pi * min(t[i] * 0.93 + 0.07, 1)) ** 0.7
-            for sign in (-1.0, 1.0):
-                ex = px[i] + reach * (0.55 * tx - sign * 0.8 * ty)
-                ey = py[i] + reach * (0.55 * ty + sign * 0.8 * tx) + reach * 0.25
-                mx, my = (px[i] + ex) / 2, (py[i] + ey) / 2
-                bx, by = -(ey - py[i]), ex - px[i]
-                leaf = np.array(
-                    [
-                        (px[i], py[i]),
-                        (mx + bx * 0.13, my + by * 0.13),
-                        (ex, ey),
-                        (mx - bx * 0.13, my - by * 0.13),
-                    ]
-                )
-                level = float(np.clip(light + 0.18 * sign + rng.normal(0, 0.1), 0, 1))
-                cv2.fillConvexPoly(
-                    layer, (leaf * 8).astype(np.int32), rgba(mix(tone.dark, tone.lit, level)), cv2.LINE_AA, 3
-                )
-    gy, gx = np.mgrid[0:tall, 0:wide].astype(np.float32)
-    weight = np.clip(np.hypot(gx - x0, gy - y0) / size, 0, 1) ** 1.3
-    return Sprite(layer, weight.astype(np.float32))
-
-
-def greenery(
-    stage: Stage,
-    bank: list[Sprite],
-    places: list[tuple[float, float, float]],
-    *,
-    sway: float = 7.0,
-    blur: float = 1.0,
-    glint: float = 0.1,
-) -> None:
-    """Plants at (x, foot y, tall px) as one swaying layer in front of the room."""
-    layer = blank(stage.height, stage.width)
-    weight = np.zeros((stage.height, stage.width), np.float32)
-    for x, foot, tall in places:
-        sprite = resized(
-            bank[int(stage.rng.integers(0, len(bank)))],
-            max(int(tall), 8),
-            flip=bool(stage.rng.random() < 0.5),
-        )
-        plant(layer, weight, sprite, x, foot)
-    stage.add(
-        Swaying(
-            soften(layer, stage.px(blur)),
-            weight,
-            stage.wind,
-            sway=stage.px(sway),
-            flutter=stage.px(1.2),
-            glint=glint,
-            drop=0.1,
-        )
-    )
-
-
-def pot(
-    stage: Stage, x: float, foot: float, wide: float, tall: float, colour: Colour, *, blur: float = 1.2
-) -> None:
-    """A round pot, lit from the side of the light; px."""
-    layer = blank(stage.height, stage.width)
-    u = np.linspace(-1, 1, 40)
-    for a, b in zip(u[:-1], u[1:], strict=True):
-        side = -1.0 if stage.sun_side < 0 else 1.0
-        bright = 0.45 + 0.6 * max(np.cos((a - side * 0.45) * 1.5), 0.0)
-        tone = rgba(np.clip(stage.lit(colour, 0.6) * bright, 0, 1))
-        quad = np.array(
-            [
-                (x + a * wide / 2, foot - tall),
-                (x + b * wide / 2, foot - tall),
-                (x + b * wide * 0.36, foot + (1 - b * b) * wide * 0.05),
-                (x + a * wide * 0.36, foot + (1 - a * a) * wide * 0.05),
-            ]
-        )
-        cv2.fillConvexPoly(layer, (quad * 8).astype(np.int32), tone, cv2.LINE_AA, 3)
-    cv2.ellipse(
-        layer,
-        (int(x), int(foot - tall)),
-        (int(wide / 2), int(wide * 0.08)),
-        0,
-        0,
-        360,
-        rgba(stage.lit(colour * 0.25, 0.3)),
-        -1,
-        cv2.LINE_AA,
-    )
-    stage.add_still(soften(layer, stage.px(blur)))
-
-
-def houseplant(
-    stage: Stage, space: Space, x: float, z: float, *, tall: float = 1.3, pot_colour: Colour | None = None
-) -> None:
-    """A palm in a pot on the floor at (x, z) m."""
-    m = space.scale(x, 0.3, z)
-    px_, foot = space.spot(x, 0.0, z)
-    high = 0.36 * m
-    own = leafage(stage)
-    bank = [fern(stage.rng, int(tall * m * 0.8), own, fronds=13, broad=0.26)]
-    pot(stage, px_, foot, 0.42 * m, high, pot_colour if pot_colour is not None else rgb("#8c6a50"))
-    greenery(stage, bank, [(px_, foot - high * 0.9, tall * m)], sway=9)
 
 
 def shaded_lamp(
     space: Space, x: float, y: float, z: float, *, size: float = 0.17, light: Colour, stem: float = 0.0
 ) -> tuple[float, float]:
-    """A lamp with a cloth shade, its middle at (x, y, z); `stem` m of foot under it. Returns its place in px."""
+    """A lamp with a cloth shade, its middle at (x, y, z); `stem` m of foot under it; its place in px."""
     h, w = 80, 96
     v, u = np.mgrid[0:h, 0:w].astype(np.float32)
     half = 24 + 20 * v / h
@@ -390,8 +235,6 @@ def sofa(space: Space, x: Span, z: Span, cloth: Colour, *, seat: float = 0.44, b
         edge = smoothstep(0, 0.1, du) * smoothstep(0, 0.1, dv)
         r = 0.07
         corner = np.hypot(np.maximum(r - du, 0), np.maximum(r - dv, 0))
-        from actors.backends.embedded.scenes.canvas import fbm
-
         weave = fbm(rng, h, w, cell=40, octaves=5) - 0.5
         shade = (0.62 + 0.42 * edge + 0.16 * (1 - v / h)) * (1 + 0.12 * weave)
         return np.dstack(
@@ -471,7 +314,3 @@ def vessel(
         [np.clip(colour * bright[..., None], 0, 1), smoothstep(1.03, 0.94, np.abs(across))]
     ).astype(np.float32)
     space.place(sheet, (x - wide / 2, y + tall, z), (wide, 0, 0), (0, -tall, 0))
-
-
-def soft_alpha(layer: Image8) -> Array:
-    return np.asarray(layer[..., 3], np.float32) / 255

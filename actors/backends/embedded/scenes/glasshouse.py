@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from actors.backends.embedded.scenes.canvas import mix, premultiplied, rgb
-from actors.backends.embedded.scenes.furniture import fern, greenery, outside, table
+from actors.backends.embedded.scenes.furniture import outside, table, vessel
 from actors.backends.embedded.scenes.indoor_motion import Dapple
 from actors.backends.embedded.scenes.motion import Veil
 from actors.backends.embedded.scenes.parts import leafage
+from actors.backends.embedded.scenes.potted import fern, greenery
 from actors.backends.embedded.scenes.space import Lamp, Space
 from actors.backends.embedded.scenes.stage import Stage
-from actors.backends.embedded.scenes.surfaces import pane_grid, plaster
+from actors.backends.embedded.scenes.surfaces import pane_grid, plaster, tiles
 
 
 def greenhouse(stage: Stage) -> None:
@@ -45,15 +46,34 @@ def greenhouse(stage: Stage) -> None:
     space.place(low, (half, 0.55, near), (0, 0, reach), (0, -0.55, 0))
     space.place(low, (-half, 0.55, space.deep), (space.wide, 0, 0), (0, -0.55, 0))
     space.place(
-        plaster(rng, space.wide, reach, rgb("#a89c8c"), rough=0.09),
+        tiles(rng, space.wide, reach, rgb("#b8b0a2"), rgb("#aca394"), 0.62),
         (-half, 0, space.deep),
         (space.wide, 0, 0),
         (0, 0, -reach),
     )
     for s in (-1, 1):
         x = (-half + 0.15, -1.1) if s < 0 else (1.1, half - 0.15)
-        for z in (3.2, 5.0, 6.6):
+        for z in (6.6, 5.0, 3.2):
             table(space, x, (z, z + 1.2), 0.78, rgb("#8f7a62"))
+            for k in range(5):
+                clay = rgb("#b5694a") * float(rng.uniform(0.75, 1.1))
+                vessel(space, x[0] + 0.15 + 0.27 * k, 0.78, z + 0.15, 0.22, 0.19, clay, belly=1.6)
+    hung: list[tuple[float, float, float]] = []
+    for z in (6.4, 5.2, 4.1):
+        for s in (-1, 1):
+            for share in (0.0, 1.0):
+                x_at = s * (0.7 + 0.95 * share + float(rng.uniform(-0.2, 0.2)))
+                y_at = float(rng.uniform(2.0, 2.5))
+                hung.append((x_at, y_at, z))
+                roof = 3.9 - 0.5 * abs(x_at)
+                chain = np.broadcast_to(rgb("#4a4a44"), (4, 4, 3)).astype(np.float32)
+                space.place(
+                    chain,
+                    (x_at - 0.008, roof, z),
+                    (0.016, 0, 0),
+                    (0, y_at - 3.9 + 0.5 * abs(x_at), 0),
+                )
+                vessel(space, x_at, y_at - 0.16, z, 0.3, 0.2, rgb("#6a5240"), belly=1.4)
     stage.add_still(space.finish(blur=1.6, bloom=0.35))
     own = leafage(stage, dark=stage.colour("foliage") * 0.8, lit=stage.colour("foliage_lit") * 0.74)
     far = leafage(
@@ -82,16 +102,14 @@ def greenhouse(stage: Stage) -> None:
         return out
 
     greenery(stage, back_bank, row(7.6, 1.3, 0.3, 0.4, 6) + row(6.8, 0.9, 1.0, 0.75, 4), sway=5, blur=2.2)
-    greenery(stage, bank, row(5.4, 0.85, 1.1, 0.75, 5), sway=8, blur=1.4, glint=0.2)
+    greenery(stage, bank, row(5.4, 0.85, 1.1, 0.9, 6), sway=8, blur=1.4, glint=0.2)
     baskets = []
-    for z in (6.4, 5.0, 3.9):
-        for s in (-1, 1):
-            x = s * float(rng.uniform(0.75, 1.9)) * (1.0 if z > 4 else 1.15)
-            px, py = space.spot(x, float(rng.uniform(2.0, 2.45)), z)
-            size = 0.95 * space.scale(x, 2.0, z)
-            baskets.append((px, py + 0.7 * size, size))
+    for x_at, y_at, z in hung:
+        px, py = space.spot(x_at, y_at, z)
+        size = float(rng.uniform(0.8, 1.1)) * space.scale(x_at, y_at, z)
+        baskets.append((px, py + 0.7 * size, size))
     greenery(stage, drooping, baskets, sway=11, blur=1.2, glint=0.2)
-    greenery(stage, bank, row(3.9, 0.9, 1.35, 0.72, 4), sway=11, blur=1.6, glint=0.2)
+    greenery(stage, bank, row(3.8, 0.95, 1.3, 0.9, 5), sway=11, blur=1.6, glint=0.2)
     mask = np.zeros((h, w), np.float32)
     y = np.arange(h, dtype=np.float32)[:, None] / h
     mask[:] = np.exp(-(((y - 0.62) / 0.26) ** 2))
@@ -100,7 +118,7 @@ def greenhouse(stage: Stage) -> None:
             rng,
             mask,
             rgb("#f4f8f2"),
-            strength=0.34,
+            strength=0.28,
             speed=(stage.px(75), stage.px(-40)),
             size=stage.px(330),
             contrast=1.3,

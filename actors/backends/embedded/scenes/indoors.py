@@ -1,4 +1,4 @@
-"""Rooms: libraries, a living room, a loft, a breakfast room, a coffee shop; the builder `room`.
+"""The builder `room`, and rooms by evening and in the rain: libraries, a coffee shop.
 
 What a reader gets wrong: the person stands in the middle, so windows, fires and lamps keep to the sides, and
 the view outside is drawn before the room, which is a still layer with holes.
@@ -10,31 +10,35 @@ import cv2
 import numpy as np
 
 from actors.backends.embedded.scenes import nightlife
-from actors.backends.embedded.scenes.canvas import Array, Colour, mix, rgb
+from actors.backends.embedded.scenes.canvas import Array, mix, rgb
 from actors.backends.embedded.scenes.figures import Plume
 from actors.backends.embedded.scenes.furniture import (
     fireplace,
-    houseplant,
     outside,
     shaded_lamp,
-    sofa,
     table,
     vessel,
     window,
 )
 from actors.backends.embedded.scenes.glasshouse import greenhouse
 from actors.backends.embedded.scenes.indoor_motion import (
-    Curtain,
-    Dapple,
     Glow,
     HangingLamps,
-    WetGlass,
-    sun_patch,
 )
 from actors.backends.embedded.scenes.lights import Fire, Lamps, glow_sprite
-from actors.backends.embedded.scenes.particles import Drift, Rain, Swarm, dot_sprites
+from actors.backends.embedded.scenes.particles import Rain
+from actors.backends.embedded.scenes.room_parts import (
+    curtain_rod,
+    curtains,
+    day_space,
+    halo,
+    motes,
+    side_of,
+    span,
+)
 from actors.backends.embedded.scenes.space import Lamp, Space
 from actors.backends.embedded.scenes.stage import Stage
+from actors.backends.embedded.scenes.sunrooms import loft, sunny_room
 from actors.backends.embedded.scenes.surfaces import (
     boards,
     bookcase,
@@ -43,9 +47,9 @@ from actors.backends.embedded.scenes.surfaces import (
     panels,
     plaster,
     rug,
-    skirted,
     wood_block,
 )
+from actors.backends.embedded.scenes.wet_glass import WetGlass
 
 
 def room(stage: Stage) -> None:
@@ -62,73 +66,16 @@ def room(stage: Stage) -> None:
     elif stage.option("shelves"):
         _library(stage)
     elif stage.option("brick"):
-        _loft(stage)
+        loft(stage)
     else:
-        _sunny_room(stage)
-
-
-def _side(stage: Stage) -> int:
-    """-1 when the window is on the left, 1 on the right."""
-    return -1 if stage.rng.random() < 0.5 else 1
-
-
-def _span(side: int, inner: float, outer: float) -> tuple[float, float]:
-    return (inner, outer) if side > 0 else (-outer, -inner)
-
-
-def _picture(stage: Stage) -> tuple[int, int]:
-    return stage.width, stage.height
-
-
-def halo(stage: Stage, x: float, y: float, reach: float, *, flat: float = 1.0) -> Array:
-    """Where a light at (x, y) px is felt: 1 there, falling off over `reach` px."""
-    gx = (np.arange(stage.width, dtype=np.float32) - x)[None, :]
-    gy = (np.arange(stage.height, dtype=np.float32) - y)[:, None] * flat
-    return np.asarray(np.exp(-np.sqrt(gx * gx + gy * gy) / reach), np.float32)
-
-
-def motes(stage: Stage, count: int = 80, region: tuple[int, int, int, int] | None = None) -> None:
-    """Dust in the light."""
-    stage.add(
-        Swarm(
-            stage.rng,
-            dot_sprites(np.clip(stage.sun * 0.85, 0, 1), (4, 5, 7), 1.6, 0.5),
-            Drift(18, -7, 24, 0.3),
-            count=count,
-            region=region or (0, 0, stage.width, stage.height),
-            additive=True,
-            twinkle=0.8,
-        )
-    )
-
-
-def curtains(
-    stage: Stage, space: Space, x: tuple[float, float], top: float, bottom: float, *, dark: Colour, light: Colour,
-    sheer: float, billow: float, folds: float = 7.0, pace: float = 1.0, share: float = 0.36,
-) -> None:  # fmt: skip
-    """A pair of curtains before a window in the back wall."""
-    wide = x[1] - x[0]
-    z = space.deep - 0.2
-    for side, left in ((1.0, x[0] - 0.2), (-1.0, x[1] + 0.2 - wide * share - 0.1)):
-        goal = space.corners((left, top, z), (wide * share + 0.1, 0, 0), (0, bottom - top, 0))
-        stage.add(
-            Curtain(
-                stage.rng, goal, _picture(stage), dark=dark, light=light, folds=folds, sheer=sheer,
-                billow=billow * side, pace=pace, direction=side,
-            )
-        )  # fmt: skip
-
-
-def _rod(space: Space, x: tuple[float, float], y: float, colour: Colour) -> None:
-    z = space.deep - 0.22
-    space.box((x[0] - 0.35, x[1] + 0.35), (y, y + 0.04), (z, z + 0.04), colour)
+        sunny_room(stage)
 
 
 def _library(stage: Stage) -> None:
     rng = stage.rng
     old = not stage.option("window")
     space = Space(stage, yaw=float(rng.uniform(-0.06, 0.06)), tall=3.1, deep=6.2, wide=6.8)
-    side = _side(stage)
+    side = side_of(stage)
     wall, wood, trim = stage.colour("wall"), stage.colour("shelf"), stage.colour("trim")
     fx = -side * 1.9
     amber = rgb("#ffb468")
@@ -164,9 +111,9 @@ def _library(stage: Stage) -> None:
     spans = [(-0.85, 0.2), (0.2, 1.25)] if side > 0 else [(-1.25, -0.2), (-0.2, 0.85)]
     if old:
         spans += [(1.35, 2.35), (2.35, 3.35)] if side > 0 else [(-2.35, -1.35), (-3.35, -2.35)]
-    for span in spans:
-        case(span, 2.72)
-    case(_span(-side, 2.9, 3.4), 2.72)
+    for piece in spans:
+        case(piece, 2.72)
+    case(span(-side, 2.9, 3.4), 2.72)
     # shelves along the walls at both sides, seen at a slant
     for flank_side in (-1, 1):
         sheet = bookcase(rng, 3.4, 2.72, wood, shelves=7)
@@ -175,14 +122,14 @@ def _library(stage: Stage) -> None:
             space.place(sheet, (x, 2.72, 2.3), (0, 0, 3.4), (0, -2.72, 0))
         else:
             space.place(sheet, (x, 2.72, 5.7), (0, 0, -3.4), (0, -2.72, 0))
-    win = _span(side, 1.75, 2.95)
+    win = span(side, 1.75, 2.95)
     if not old:
         stage.plate[:] = mix(
             stage.sky_low, stage.sky_top, np.linspace(1, 0, stage.height)[:, None] * np.ones((1, stage.width))
         )
         outside_night(stage, space, win)
         mask = window(space, win, (0.95, 2.45), trim=trim * 1.3, cols=3, rows=4)
-        _rod(space, win, 2.6, rgb("#8a6a3a"))
+        curtain_rod(space, win, 2.6, rgb("#8a6a3a"))
     foot_x, foot_y, m = fireplace(
         space, fx, stone=stage.colour("rock") * (0.8 if old else 1.0), wood=wood * 0.9, bricks=False
     )
@@ -223,9 +170,18 @@ def _library(stage: Stage) -> None:
     stage.add(Lamps(rng, lamps, [glow_sprite(rgb("#ffb860"), int(2.2 * m) | 1, 0.5)], depth=0.18, lively=0.6))
     if mask is not None:
         curtains(
-            stage, space, win, 2.6, 0.02, dark=stage.colour("fabric") * 0.32, light=stage.colour("fabric") * 1.05,
-            sheer=0.0, billow=0.075, folds=6, pace=0.9,
-        )  # fmt: skip
+            stage,
+            space,
+            win,
+            2.6,
+            0.02,
+            dark=stage.colour("fabric") * 0.4,
+            light=stage.colour("fabric") * 0.85,
+            sheer=0.0,
+            billow=0.075,
+            folds=4.5,
+            pace=0.9,
+        )
     motes(stage, 70)
 
 
@@ -241,205 +197,13 @@ def outside_night(stage: Stage, space: Space, x: tuple[float, float]) -> None:
     stage.plate[:] = cv2.GaussianBlur(stage.plate, (0, 0), stage.px(2))
 
 
-def _day_space(stage: Stage, x: tuple[float, float], power: float = 1.0) -> Space:
-    space = Space(stage, yaw=float(stage.rng.uniform(-0.05, 0.05)), tall=3.0, deep=6.3, wide=7.0)
-    space.ambient = stage.ambient * 1.02
-    middle = (x[0] + x[1]) / 2
-    space.lamps = [
-        Lamp((middle, 1.6, space.deep - 0.9), stage.key, 0.5 * power, 2.0),
-        Lamp((middle * 0.6, 1.8, space.deep - 2.6), stage.key, 0.42 * power, 2.8),
-        Lamp((-middle * 0.4, 2.2, 1.6), mix(stage.key, np.ones(3), 0.4), 0.55 * power, 4.0),
-    ]
-    return space
-
-
-def _sunny_room(stage: Stage) -> None:
-    """Living room or breakfast room: a bright window with sheer curtains, leaf shadows on the wall."""
-    rng = stage.rng
-    breakfast = bool(stage.option("table"))
-    side = _side(stage)
-    win = _span(side, 0.95, 2.75) if breakfast else _span(side, 0.85, 3.05)
-    bottom = 0.85 if breakfast else 0.35
-    outside(stage)
-    space = _day_space(stage, win, 0.55 if breakfast else 0.72)
-    wall, trim = stage.colour("wall"), stage.colour("trim")
-    if breakfast:
-        wall = mix(wall, rgb("#c9d8cc"), 0.55)
-    back = skirted(plaster(rng, space.wide, space.tall, wall, rough=0.035), trim)
-    flank = skirted(plaster(rng, space.deep - 1.2, space.tall, wall * 0.97, rough=0.035), trim)
-    space.walls(
-        back,
-        flank,
-        boards(rng, space.wide, 5.0, stage.colour("floor")),
-        plaster(rng, 4, 4, rgb("#f0ece4"), rough=0.02),
-    )
-    window(space, win, (bottom, 2.5), trim=trim, cols=3 if breakfast else 4, rows=3)
-    _rod(space, win, 2.62, rgb("#8a7458"))
-    z = space.deep
-    if breakfast:
-        sx = -side * 2.2
-        space.box(
-            (sx - 1.0, sx + 1.0),
-            (0, 0.9),
-            (z - 0.55, z),
-            rgb("#dfe0d6"),
-            panels(rng, 2.0, 0.9, rgb("#dfe0d6"), rgb("#dfe0d6"), dado=0.82),
-        )
-        space.box((sx - 1.04, sx + 1.04), (0.9, 0.95), (z - 0.6, z), stage.colour("shelf"))
-        for k in range(2):
-            space.box(
-                (sx - 0.95, sx + 0.95),
-                (1.62 + 0.42 * k, 1.66 + 0.42 * k),
-                (z - 0.25, z),
-                stage.colour("shelf"),
-            )
-            for j in range(7):
-                tone = [rgb("#f2ede2"), rgb("#7f9aa8"), rgb("#d8b070"), rgb("#c8d0c0")][
-                    int(rng.integers(0, 4))
-                ]
-                vessel(
-                    space,
-                    sx - 0.8 + 0.26 * j,
-                    1.66 + 0.42 * k,
-                    z - 0.14,
-                    float(rng.uniform(0.1, 0.17)),
-                    float(rng.uniform(0.1, 0.24)),
-                    tone,
-                    belly=float(rng.uniform(0.4, 1.0)),
-                )
-    else:
-        sx = -side * 1.75
-        sofa(
-            space,
-            (sx - 1.15, sx + 1.15),
-            (z - 1.25, z - 0.15),
-            mix(rgb("#a9b2ac"), stage.colour("fabric"), 0.3),
-        )
-        tones = [rgb("#5f7f86"), rgb("#d9c8a8"), rgb("#c98a60"), rgb("#f0e6d4")]
-        for k, (wide, tall) in enumerate(((0.62, 0.8), (0.62, 0.8))):
-            space.place(
-                painting(rng, wide, tall, rgb("#6a5440"), tones),
-                (sx - 0.8 + 0.9 * k, 2.2, z - 0.02),
-                (wide, 0, 0),
-                (0, -tall, 0),
-            )
-        space.place(
-            rug(rng, 3.4, 1.9, rgb("#d8cdb8"), rgb("#8f9aa0")),
-            (-1.7 - side * 0.4, 0.01, 5.3),
-            (3.4, 0, 0),
-            (0, 0, -1.6),
-        )
-    steam: list[tuple[float, float, float]] = []
-    if breakfast:
-        tx = -side * 1.7
-        table(space, (tx - 0.95, tx + 0.75), (4.15, 5.0), 0.76, stage.colour("shelf"))
-        vessel(space, tx - 0.3, 0.76, 4.5, 0.28, 0.24, rgb("#e8e4da"), belly=0.8)
-        vessel(space, tx + 0.2, 0.76, 4.35, 0.12, 0.1, rgb("#8fa8b4"))
-        vessel(space, tx + 0.45, 0.76, 4.5, 0.12, 0.1, rgb("#e8d8b0"))
-        px_, py_ = space.spot(tx - 0.3, 1.0, 4.5)
-        steam.append((px_, py_, space.scale(tx, 1.0, 4.5)))
-    space.polish(0.14)
-    stage.add_still(space.finish(blur=1.4, bloom=0.5))
-    tw, th = 300, 200
-    bars = sun_patch(tw, th, cols=3, rows=2, bar=0.02, soft=2.2, slant=0.3 * side)
-    a, b = (-side * 3.3, -side * 0.35)
-    left, right = min(a, b), max(a, b)
-    goal = space.corners((left, 2.62, z), (right - left, side * 0.12, 0), (-side * 0.28, -2.1, 0))
-    stage.add(
-        Dapple(
-            rng, goal, _picture(stage), bars, gain=np.clip(stage.key, 0, 1) * np.array((0.85, 0.77, 0.62), np.float32),
-            leaf=0.06, soft=1.7, sway=14.0, count=10,
-        )
-    )  # fmt: skip
-    cloth = stage.colour("fabric")
-    curtains(
-        stage, space, win, 2.62, 0.04, dark=cloth * np.array((0.66, 0.64, 0.62), np.float32), light=np.minimum(cloth * 1.06, 1),
-        sheer=0.38, billow=0.17, folds=7, pace=1.2, share=0.46,
-    )  # fmt: skip
-    if stage.option("plant"):
-        houseplant(stage, space, side * 3.0, 5.0, tall=1.5)
-    for x, y, m in steam:
-        stage.add(
-            Plume(
-                rng, x, y, size=0.16 * m, colour=np.ones(3, np.float32), strength=0.5, lean=10, rise=0.16 * m
-            )
-        )
-    motes(stage, 90)
-
-
-def _loft(stage: Stage) -> None:
-    rng = stage.rng
-    side = _side(stage)
-    win = _span(side, 0.7, 3.1)
-    outside(stage, trees=4, tall=0.62, clouds=3.0)
-    space = _day_space(stage, win)
-    space.tall = 3.5
-    back = skirted(
-        brick(rng, space.wide, space.tall, stage.colour("wall2"), stage.colour("wall") * 1.08),
-        stage.colour("trim"),
-    )
-    flank = brick(rng, space.deep - 1.2, space.tall, stage.colour("wall2"), stage.colour("wall"))
-    space.walls(
-        back,
-        flank,
-        boards(rng, space.wide, 5.0, stage.colour("floor")),
-        boards(rng, 5, 5, rgb("#7a6450"), board=0.3),
-    )
-    z = space.deep
-    middle = (win[0] + win[1]) / 2
-    iron = rgb("#2c2e30")
-    window(space, (win[0], middle - 0.08), (0.5, 3.2), trim=iron, cols=3, rows=5, bar=0.03)
-    window(space, (middle + 0.08, win[1]), (0.5, 3.2), trim=iron, cols=3, rows=5, bar=0.03)
-    ex = -side * 2.3
-    for k, (wide, tall, x) in enumerate(((0.9, 1.15, ex - 0.75), (0.7, 0.9, ex + 0.45))):
-        tones = [rgb("#2f4a5f"), rgb("#b8603a"), rgb("#e0c890"), rgb("#f0e8dc")]
-        space.shadow((x, x + wide), (z - 0.25, z), 0.4)
-        space.place(
-            painting(rng, wide, tall, rgb("#e6ddcc"), tones if k else tones[::-1]),
-            (x, tall + 0.02, z - 0.16 - 0.1 * k),
-            (wide, 0, 0),
-            (0, -tall, 0.08),
-        )
-    bench = stage.colour("shelf")
-    table(space, (ex - 1.0, ex + 0.9), (4.7, 5.3), 0.84, bench)
-    for k in range(6):
-        tone = [rgb("#d8d0c0"), rgb("#6a8a9a"), rgb("#b86a48"), rgb("#e0b860")][int(rng.integers(0, 4))]
-        vessel(
-            space,
-            ex - 0.85 + 0.26 * k,
-            0.84,
-            5.0,
-            float(rng.uniform(0.09, 0.15)),
-            float(rng.uniform(0.1, 0.24)),
-            tone,
-        )
-    space.polish(0.16)
-    stage.add_still(space.finish(blur=1.4, bloom=0.4))
-    patch = sun_patch(300, 200, cols=3, rows=2, bar=0.02, soft=2.0, slant=0.3 * side)
-    a, b = (-side * 3.35, -side * 0.1)
-    left, right = min(a, b), max(a, b)
-    goal = space.corners((left, 3.1, z), (right - left, side * 0.15, 0), (-side * 0.3, -2.3, 0))
-    stage.add(
-        Dapple(
-            rng, goal, _picture(stage), patch, gain=np.array((0.95, 0.84, 0.66), np.float32), leaf=0.06, soft=1.8, sway=14.0, count=10
-        )
-    )  # fmt: skip
-    linen = rgb("#d8cfbe")
-    curtains(
-        stage, space, win, 3.3, 0.05, dark=linen * 0.5, light=linen * 1.04, sheer=0.2, billow=0.17, folds=6, share=0.27, pace=1.15
-    )  # fmt: skip
-    if stage.option("plant"):
-        houseplant(stage, space, side * 3.05, 4.9, tall=1.5)
-    motes(stage, 60)
-
-
 def _coffee_shop(stage: Stage) -> None:
     rng = stage.rng
-    side = _side(stage)
-    win = _span(side, 0.75, 3.25)
+    side = side_of(stage)
+    win = span(side, 0.75, 3.25)
     outside(stage, trees=6, tall=0.9, blur=6)
     stage.plate[:] = stage.plate * 0.8
-    space = _day_space(stage, win, 0.6)
+    space = day_space(stage, win, 0.6)
     space.ambient = stage.ambient * 0.8
     amber = rgb("#ffb866")
     hooks3 = (

@@ -16,15 +16,10 @@ from actors.backends.embedded.scenes.indoor_motion import Curtain, Glow, Sheet
 from actors.backends.embedded.scenes.lights import Lamps, glow_sprite, waver
 from actors.backends.embedded.scenes.motion import Veil
 from actors.backends.embedded.scenes.particles import add_light
+from actors.backends.embedded.scenes.room_parts import halo
 from actors.backends.embedded.scenes.space import Lamp, Space
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.surfaces import boards, panels, plaster, tiles
-
-
-def _halo(stage: Stage, x: float, y: float, reach: float) -> Array:
-    gx = (np.arange(stage.width, dtype=np.float32) - x)[None, :]
-    gy = (np.arange(stage.height, dtype=np.float32) - y)[:, None]
-    return np.asarray(np.exp(-np.sqrt(gx * gx + gy * gy) / reach), np.float32)
 
 
 def club(stage: Stage) -> None:
@@ -61,17 +56,24 @@ def club(stage: Stage) -> None:
         goal = space.corners((left, 3.08, z), (wide, 0, 0), (0, -2.8, 0))
         stage.add(
             Curtain(
-                rng, goal, (w, h), dark=velvet * 0.2, light=velvet * tone, folds=11, billow=0.05 * way,
-                pace=0.95, direction=way,
+                rng,
+                goal,
+                (w, h),
+                dark=velvet * 0.2,
+                light=velvet * tone,
+                folds=11,
+                billow=0.05 * way,
+                pace=0.95,
+                direction=way,
             )
-        )  # fmt: skip
+        )
     goal = space.corners((-2.75, 3.2, 6.45), (5.5, 0, 0), (0, -0.42, 0))
     stage.add(
         Curtain(
             rng, goal, (w, h), dark=velvet * 0.2, light=velvet * tone * 1.3, folds=22, billow=0.006, pace=0.8
         )
     )
-    glows = [_halo(stage, x, y, stage.px(150)) for x, y in lamps]
+    glows = [halo(stage, x, y, stage.px(150)) for x, y in lamps]
     stage.add(Glow(rng, glows, depth=0.3, lively=0.7))
     # the tables in front of the drapes again, so that the drapes hang behind them
     front = Space(stage, wide=7.4, deep=6.8, tall=3.2)
@@ -264,7 +266,7 @@ def arcade(stage: Stage) -> None:
     base = int(space.spot(0, 0, space.deep)[1])
     floor[max(base - 4, 0) :] = 1
     maps = [
-        _halo(stage, w * x, h * y, stage.px(240))
+        halo(stage, w * x, h * y, stage.px(240))
         for x, y in ((0.12, 0.75), (0.88, 0.75), (0.3, 0.95), (0.7, 0.95), (0.2, 0.3), (0.8, 0.3))
     ]
     stage.add(Glow(rng, maps, depth=0.2, lively=0.7, tint=(1.0, 0.85, 1.0)))

@@ -151,9 +151,13 @@ class Space:
         return share
 
     def box(
-        self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], colour: Colour,
+        self,
+        x: tuple[float, float],
+        y: tuple[float, float],
+        z: tuple[float, float],
+        colour: Colour,
         texture: Array | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A solid box: top or underside, the side that is seen, the front."""
         flat = np.broadcast_to(colour, (24, 24, 3)).astype(np.float32)
         front = flat if texture is None else texture

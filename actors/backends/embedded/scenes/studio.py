@@ -1,4 +1,4 @@
-"""Empty studios: a seamless backdrop on which light, leaf shadows or haze move slowly; the rain-covered window.
+"""Empty studios: a seamless backdrop on which light, leaf shadows or haze move slowly; the wet window.
 
 What a reader gets wrong: there is almost nothing in these pictures, so all of their life is light: patches
 and veils are large and soft, but their contrast has to carry.
@@ -20,11 +20,12 @@ from actors.backends.embedded.scenes.canvas import (
     smoothstep,
     vertical_gradient,
 )
-from actors.backends.embedded.scenes.indoor_motion import Dapple, WetGlass, sun_patch
-from actors.backends.embedded.scenes.lights import Beams, Blinking, Traffic, glow_sprite
+from actors.backends.embedded.scenes.indoor_motion import Dapple, sun_patch
+from actors.backends.embedded.scenes.lights import Beams
 from actors.backends.embedded.scenes.motion import Shade, Veil
 from actors.backends.embedded.scenes.particles import Drift, Rain, Swarm, add_light, dot_sprites
 from actors.backends.embedded.scenes.stage import Stage
+from actors.backends.embedded.scenes.wet_glass import WetGlass
 
 
 def studio(stage: Stage) -> None:
@@ -104,9 +105,11 @@ def _concrete(stage: Stage) -> None:
     floor_row = stage.row(0.86)
     for share in (0.07, 0.38, 0.69, 1.0):
         seam = np.abs(x - w * (share - 0.03))
-        body *= (1 - 0.22 * smoothstep(stage.px(2.6), stage.px(0.6), seam) + 0.05 * smoothstep(
-            stage.px(7), stage.px(3.5), seam)
-        )[..., None]  # fmt: skip
+        body *= (
+            1
+            - 0.22 * smoothstep(stage.px(2.6), stage.px(0.6), seam)
+            + 0.05 * smoothstep(stage.px(7), stage.px(3.5), seam)
+        )[..., None]
     for row in (0.02, 0.44):
         seam = np.abs(y - h * row)
         body *= (1 - 0.22 * smoothstep(stage.px(2.6), stage.px(0.6), seam))[..., None]
@@ -242,10 +245,16 @@ def _dark(stage: Stage) -> None:
     haze = np.asarray(smoothstep(0.1, 0.55, y) * smoothstep(1.0, 0.75, y) * np.ones_like(x), np.float32)
     stage.add(
         Veil(
-            rng, haze, mix(stage.colour("wall"), accent, 0.42), strength=0.34,
-            speed=(stage.px(90), stage.px(-55)), size=stage.px(330), flat=1.8, contrast=1.5,
+            rng,
+            haze,
+            mix(stage.colour("wall"), accent, 0.42),
+            strength=0.34,
+            speed=(stage.px(90), stage.px(-55)),
+            size=stage.px(330),
+            flat=1.8,
+            contrast=1.5,
         )
-    )  # fmt: skip
+    )
     _dust(stage, 90)
 
 
@@ -305,7 +314,7 @@ def window(stage: Stage) -> None:
         tall = float(rng.uniform(0.22, 0.4)) * (0.5 + 1.3 * gap)
         tone = mix(stage.colour("wall") * 0.5, stage.haze * 0.75, float(rng.uniform(0.3, 0.7)))
         box = (int(x * w), int((horizon + 0.09 - tall) * h), int((x + wide) * w), int((horizon + 0.12) * h))
-        cv2.rectangle(layer, box[:2], box[2:], tuple(float(v) * 255 for v in tone) + (255.0,), -1)
+        cv2.rectangle(layer, box[:2], box[2:], (*(float(v) * 255 for v in tone), 255.0), -1)
         for _ in range(int(rng.integers(3, 9))):
             cx, cy = (
                 rng.integers(box[0], max(box[2] - 12, box[0] + 1)),
@@ -316,7 +325,7 @@ def window(stage: Stage) -> None:
                 layer,
                 (int(cx), int(cy)),
                 (int(cx) + int(stage.px(14)), int(cy) + int(stage.px(20))),
-                tuple(float(v) * 255 for v in warm) + (255.0,),
+                (*(float(v) * 255 for v in warm), 255.0),
                 -1,
             )
         x += wide * float(rng.uniform(0.85, 1.2))
@@ -353,6 +362,3 @@ def window(stage: Stage) -> None:
     wood = mix(rgb("#2c2f33"), rgb("#6a6e72"), np.clip(lightness, 0, 1))
     layer8 = premultiplied(wood, frame)
     stage.add_still(np.asarray(cv2.GaussianBlur(layer8, (0, 0), stage.px(1.6)), np.uint8))
-
-
-__all__ = ["Blinking", "Traffic", "glow_sprite", "studio", "window"]

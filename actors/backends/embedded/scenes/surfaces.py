@@ -6,6 +6,8 @@ them. Sizes are metres, `ppm` is texture pixels a metre.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -50,9 +52,15 @@ def brick(rng: Rng, wide: float, tall: float, dark: Colour, light: Colour, *, pp
 
 
 def boards(
-    rng: Rng, wide: float, deep: float, colour: Colour, *, ppm: float = PPM, board: float = 0.14,
+    rng: Rng,
+    wide: float,
+    deep: float,
+    colour: Colour,
+    *,
+    ppm: float = PPM,
+    board: float = 0.14,
     across: bool = False,
-) -> Array:  # fmt: skip
+) -> Array:
     """Floor boards that run away from the viewer (`across`: sideways)."""
     if across:
         return np.ascontiguousarray(boards(rng, deep, wide, colour, ppm=ppm, board=board).transpose(1, 0, 2))
@@ -129,8 +137,20 @@ def skirted(sheet: Array, trim: Colour, *, high: float = 0.14, ppm: float = PPM)
     return sheet
 
 
-_BINDINGS = ("#6e2420", "#243a52", "#2f4a34", "#7a5228", "#3a2a24", "#8a7a58", "#4a2438", "#a08a5c", "#5a2c1c",
-             "#1f2c34", "#9a4a2c", "#c2b08a")  # fmt: skip
+_BINDINGS = (
+    "#6e2420",
+    "#243a52",
+    "#2f4a34",
+    "#7a5228",
+    "#3a2a24",
+    "#8a7a58",
+    "#4a2438",
+    "#a08a5c",
+    "#5a2c1c",
+    "#1f2c34",
+    "#9a4a2c",
+    "#c2b08a",
+)
 
 
 def bookcase(
@@ -146,8 +166,8 @@ def bookcase(
     rows = np.linspace(head, h - foot, shelves + 1).astype(int)
     bays = max(round(wide / 0.95), 1)
     cols = np.linspace(post / 2, w - post / 2, bays + 1).astype(int)
-    for top, bottom in zip(rows[:-1], rows[1:], strict=True):
-        for left, right in zip(cols[:-1], cols[1:], strict=True):
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(cols):
             x0, x1, y0, y1 = left + post // 2, right - post // 2, int(top) + board, int(bottom)
             sheet[y0:y1, x0:x1] = wood * 0.2
             x = x0
