@@ -1,8 +1,9 @@
 """Deliberate damage: what a scorer has to reject, as seeded functions on one edited picture.
 
-What a reader gets wrong: `held_out` does not mean unheard of. The measurements against posterising, salt and
-pepper and rescaling were chosen having seen those three on two pictures; the other held-out damages were first met in
-the report. Moving one to the calibrated list spends it. Sizes are pixels of a 720-row picture and scale with it.
+What a reader gets wrong: `held_out` does not mean unheard of. The measurements against posterising, salt
+and pepper and rescaling were chosen having seen those three on two pictures; the other held-out damages
+were first met in the report. Moving one to the calibrated list spends it. Sizes are pixels of a 720-row
+picture and scale with it.
 """
 
 from __future__ import annotations
