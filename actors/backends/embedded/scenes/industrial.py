@@ -37,7 +37,7 @@ def industrial(stage: Stage) -> None:
     paint_sky(stage, horizon, speed=3.0)
     beacons: list[tuple[float, float]] = []
     _plane(stage, horizon + 6, 0.9, stage.px(170), beacons)
-    stage.add(_smog(stage, horizon - stage.px(50), 90, 0.5, 50))
+    stage.add(_smog(stage, horizon - stage.px(60), 110, 0.62, 95))
     tops = _stacks(stage, horizon + int(stage.px(14)), 0.62, beacons)
     for x, y, size in tops:
         stage.add(
@@ -51,12 +51,12 @@ def industrial(stage: Stage) -> None:
                 dark=stage.hazed(stage.colour("roof") * 0.8, 0.3),
                 lit=stage.hazed(mix(stage.haze, stage.sun, 0.3), 0.4),
                 strength=0.9,
-                rise=stage.px(52),
+                rise=stage.px(66),
                 light_side=stage.sun_side * 2,
             )
         )
     _plane(stage, horizon + int(stage.px(34)), 0.42, stage.px(230), beacons)
-    stage.add(_smog(stage, horizon + stage.px(20), 70, 0.55, 80))
+    stage.add(_smog(stage, horizon + stage.px(10), 90, 0.62, 130))
     ground = ground_picture(
         stage,
         horizon + int(stage.px(30)),
@@ -73,7 +73,7 @@ def industrial(stage: Stage) -> None:
     stage.add_still(premultiplied(np.clip(paint, 0, 1), alpha))
     _puddles_and_rubble(stage, horizon)
     _near_ruins(stage, horizon, beacons)
-    stage.add(_smog(stage, horizon + stage.px(150), 90, 0.42, 150))
+    stage.add(_smog(stage, horizon + stage.px(150), 110, 0.5, 210))
     if stage.has("lights_flicker"):
         bank = [
             glow_sprite(rgb(c), int(stage.px(n)) | 1, 0.7, core=1.0)

@@ -19,6 +19,7 @@ from actors.backends.embedded.scenes.canvas import (
     rgba,
     stack_over,
 )
+from actors.backends.embedded.scenes.motion import Veil
 from actors.backends.embedded.scenes.parts import airborne, hills
 from actors.backends.embedded.scenes.sky import paint_sky
 from actors.backends.embedded.scenes.smoke import Smoke
@@ -58,6 +59,8 @@ def old_town(stage: Stage) -> None:
                 smoke.append((spot[0], spot[1], size))
             x += wide * float(rng.uniform(0.82, 1.02))
         stage.add_still(layer if u < 0.8 else cv2.GaussianBlur(layer, (0, 0), 0.8))
+        if k in (2, 4, 6):
+            stage.add(_haze(stage, foot - size * 0.9, 50 + 40 * u, 0.5, 60 + 60 * u))
         if k in (3, 5, 6):
             for sx, sy, big in smoke[:5]:
                 _smoke(stage, sx, sy, big)
@@ -65,6 +68,25 @@ def old_town(stage: Stage) -> None:
     for sx, sy, big in smoke[:4]:
         _smoke(stage, sx, sy, big)
     airborne(stage, horizon)
+
+
+def _haze(stage: Stage, middle: float, half: float, strength: float, speed: float) -> Veil:
+    """Hearth smoke that lies between the roofs and drifts."""
+    y = np.arange(stage.height, dtype=np.float32)[:, None]
+    mask = np.exp(-(((y - middle) / stage.px(half)) ** 2)) * np.ones((1, stage.width), np.float32)
+    mask[mask < 0.02] = 0
+    way = stage.wind._direction
+    tone = np.clip(mix(stage.haze, np.ones(3), 0.15), 0, 1)
+    return Veil(
+        stage.rng,
+        mask,
+        tone,
+        strength=strength,
+        speed=(way * stage.px(speed), way * stage.px(-0.4 * speed)),
+        size=stage.px(210),
+        flat=2.4,
+        contrast=1.4,
+    )
 
 
 def _smoke(stage: Stage, x: float, y: float, size: float) -> None:

@@ -110,6 +110,17 @@ def tower(
         alpha[:step, :inset] = 0
         alpha[:step, wide - inset :] = 0
         cells = [c for c in cells if c[1] > step or inset < c[0] < wide - inset - c[2]]
+    if neon:
+        strip = lamps[int(rng.integers(0, 3))]
+        for x in (1, split, wide - 2):
+            if rng.random() < 0.6:
+                reach = int(tall * rng.uniform(0.4, 1.0))
+                tone[:reach, max(x - 1, 0) : x + max(int(stage.px(2)), 1)] = strip * float(rng.uniform(0.6, 1.0))
+        point = int(wide * 0.5)
+        rise = np.arange(tall)[:, None] < np.abs(np.arange(wide)[None, :] - point) * float(rng.uniform(0.5, 1.8))
+        if rng.random() < 0.7:
+            alpha[rise] = 0
+            cells = [c for c in cells if not rise[c[1], c[0]]]
     low = np.linspace(0, 1, tall, dtype=np.float32)[:, None, None]
     tone = mix(
         tone,
@@ -163,11 +174,11 @@ def towers(
     stage.add_still(premultiplied(dim, fill))
     stage.add_still(picture)
     if flicker and stage.has("lights_flicker"):
-        pick = rng.choice(len(flicker), min(len(flicker), 700), replace=False)
+        pick = rng.choice(len(flicker), min(len(flicker), 1300), replace=False)
         colours = [
             rgb(c) for c in (("#66c8ff", "#ff70c0", "#ffd0a0") if neon else ("#ffcf90", "#ffe2b8", "#d8e4ff"))
         ]
-        stage.add(Blinking(rng, [flicker[int(i)] for i in pick], colours, strength=0.65, hz=0.55))
+        stage.add(Blinking(rng, [flicker[int(i)] for i in pick], colours, strength=0.8, hz=0.6))
     if beacons and stage.has("lights_flicker"):
         stage.add(
             Lamps(rng, beacons[:30], [glow_sprite(rgb("#ff5040"), 25, 0.6, core=0.9)], depth=0.95, lively=0.7)
@@ -211,7 +222,7 @@ def planters(stage: Stage, foot: float, *, tall: float = 280.0) -> None:
                 tall=stage.px(high),
                 count=int(count * 4.2),
                 dark=stage.lit(dark, 0.4),
-                tip=stage.lit(tip, 0.85),
+                tip=np.clip(stage.lit(tip, 1.0) * 1.15, 0, 1),
                 spread=0.34,
                 lean=0.12,
             )
@@ -228,7 +239,7 @@ def planters(stage: Stage, foot: float, *, tall: float = 280.0) -> None:
                     layer,
                     weight,
                     stage.wind,
-                    sway=stage.px(20 + high * 0.2),
+                    sway=stage.px(24 + high * 0.24),
                     flutter=stage.px(1.2),
                     sheen=0.18,
                 )
@@ -248,9 +259,10 @@ def _rooftop(stage: Stage) -> None:
     """A roof over the city: at dusk with lit windows, in golden light with water towers and steam."""
     golden = bool(stage.option("rooftops"))
     horizon = stage.row(float(stage.rng.uniform(0.6, 0.66)))
-    paint_sky(stage, horizon, speed=3.2, clouds=max(stage.spec.light.cloud_cover, 0.5))
+    paint_sky(stage, horizon, speed=3.2, clouds=max(stage.spec.light.cloud_cover, 0.6))
     lit = 0.05 if golden else 0.28
     towers(stage, horizon + int(stage.px(16)), planes=((0.95, 130, 46), (0.75, 180, 62)), lit=lit)
+    stage.add(drifting_haze(stage, horizon - stage.px(20), 75, 0.42, 70))
     towers(stage, horizon + int(stage.px(70)), planes=((0.5, 190, 92),), lit=lit)
     if golden:
         _near_roofs(stage, horizon)
@@ -260,6 +272,24 @@ def _rooftop(stage: Stage) -> None:
     _parapet(stage, 0.83, brick=golden)
     planters(stage, 0.86)
     airborne(stage, horizon)
+
+
+def drifting_haze(stage: Stage, middle: float, half: float, strength: float, speed: float) -> Veil:
+    """Thin smoke and haze that drifts along a band of rows."""
+    y = np.arange(stage.height, dtype=np.float32)[:, None]
+    mask = np.exp(-(((y - middle) / stage.px(half)) ** 2)) * np.ones((1, stage.width), np.float32)
+    mask[mask < 0.02] = 0
+    way = stage.wind._direction
+    return Veil(
+        stage.rng,
+        mask,
+        stage.haze,
+        strength=strength,
+        speed=(way * stage.px(speed), way * stage.px(-0.4 * speed)),
+        size=stage.px(250),
+        flat=2.6,
+        contrast=1.3,
+    )
 
 
 def _near_roofs(stage: Stage, horizon: int) -> None:
@@ -341,10 +371,10 @@ def _riverside(stage: Stage) -> None:
             horizon=horizon - int(stage.px(24)),
             shore=horizon,
             deep=mix(stage.sky_top, stage.haze, 0.3) * 0.7,
-            calm=0.3,
-            scale=1.1,
-            clarity=0.95,
-            wind=1.25,
+            calm=0.22,
+            scale=1.35,
+            clarity=1.0,
+            wind=1.9,
         )
     )
     hull = stage.lit(rgb("#2c3850"), 0.5)
@@ -403,14 +433,14 @@ def _megacity(stage: Stage) -> None:
         (w * float(rng.uniform(0.3, 0.7)), horizon * 0.9, -w * 0.1, h * 0.55),
     ]
     colours = [rgb("#ffe2b0"), rgb("#ff4a60"), rgb("#66d8ff"), rgb("#ff70d0")]
-    towers(stage, horizon + 30, planes=((0.95, 210, 44), (0.72, 300, 60)), lit=0.5, neon=True)
+    towers(stage, horizon + 30, planes=((0.95, 210, 34), (0.7, 300, 48)), lit=0.24, neon=True)
     stage.add(Streams(rng, lanes[:2], colours, count=34, speed=0.09, size=(3.0, 9.0)))
-    _cloud_sea(stage, horizon, 40, 0.8, 60)
-    towers(stage, h, planes=((0.42, 480, 120),), lit=0.5, neon=True)
+    _cloud_sea(stage, horizon - int(stage.px(20)), 50, 0.85, 60)
+    towers(stage, h, planes=((0.4, 470, 105),), lit=0.22, neon=True)
     _glyphs(stage, horizon)
     stage.add(Streams(rng, lanes[1:], colours[::-1], count=24, speed=0.075, size=(4.0, 20.0)))
-    _cloud_sea(stage, horizon + int(stage.px(90)), 80, 0.9, 110)
-    _cloud_sea(stage, horizon + int(stage.px(210)), 80, 0.85, 170)
+    _cloud_sea(stage, horizon + int(stage.px(60)), 70, 0.97, 110)
+    _cloud_sea(stage, horizon + int(stage.px(170)), 70, 0.9, 170)
     airborne(stage, horizon)
 
 
@@ -420,10 +450,10 @@ def _cloud_sea(stage: Stage, middle: int, half: float, strength: float, speed: f
         (1, stage.width), np.float32
     )
     fade = smoothstep(stage.px(half * 3.2), stage.px(half * 1.2), y - middle)
-    mask = np.asarray(mask * (0.25 + 0.75 * fade), np.float32)
+    mask = np.asarray(mask * (0.55 + 0.45 * fade), np.float32)
     mask[mask < 0.02] = 0
     way = stage.wind._direction
-    tone = mix(stage.haze * 1.35, rgb("#ff8ad0"), 0.12)
+    tone = mix(stage.haze * 1.5, rgb("#ff9ad8"), 0.24)
     stage.add(
         Veil(
             stage.rng,
@@ -431,9 +461,9 @@ def _cloud_sea(stage: Stage, middle: int, half: float, strength: float, speed: f
             np.clip(tone, 0, 1),
             strength=strength,
             speed=(way * stage.px(speed), way * stage.px(-0.3 * speed)),
-            size=stage.px(260),
-            flat=2.4,
-            contrast=1.3,
+            size=stage.px(250),
+            flat=2.2,
+            contrast=1.05,
         )
     )
 

@@ -17,8 +17,10 @@ from actors.backends.embedded.scenes.canvas import (
     desaturate,
     fbm,
     mix,
+    premultiplied,
     rgb,
     smoothstep,
+    stack_over,
     stock_texture,
 )
 from actors.backends.embedded.scenes.facades import Look
@@ -57,7 +59,7 @@ _KINDS: dict[str, Kind] = {
         "cobbles",
         lamps=9.0,
         power=1.1,
-        flicker=0.2,
+        flicker=0.1,
         spill=1.3,
     ),
     "neon": Kind(
@@ -86,7 +88,7 @@ _KINDS: dict[str, Kind] = {
         lamps=11.0,
         power=1.5,
         spill=2.0,
-        flicker=0.13,
+        flicker=0.08,
     ),
     "village": Kind(
         Row(5.4, (4.4, 6.2), (7.0, 10.0), end=75, gable=3.6, eaves=0.5, gap=2.2),
@@ -124,10 +126,10 @@ _KINDS: dict[str, Kind] = {
         ),
         "asphalt",
         pavement=3.6,
-        lamps=16.0,
-        power=1.6,
-        spill=1.2,
-        flicker=0.12,
+        lamps=13.0,
+        power=3.0,
+        spill=2.2,
+        flicker=0.13,
     ),
     "alley": Kind(
         Row(2.5, (9, 13), (6, 9), end=46),
@@ -185,7 +187,7 @@ def street(stage: Stage) -> None:
     if stage.option("mono"):
         _drain(stage)
     if name == "village" and stage.option("snow"):
-        kind = replace(kind, look=replace(kind.look, lit=0.75), spill=1.5, lamps=12.0, flicker=0.14)
+        kind = replace(kind, look=replace(kind.look, lit=0.75), spill=1.5, lamps=12.0, flicker=0.07)
     horizon = stage.row(float(stage.rng.uniform(0.5, 0.55)))
     dark = float(stage.key.mean()) < 0.62
     paint_sky(stage, horizon + 10, sun=not dark, speed=2.6)
@@ -213,6 +215,7 @@ def street(stage: Stage) -> None:
     wet_layer = None
     if road.mirrored is not None:
         share = _wetness(road, kind)
+        mirrored_sky(road)
         wet_layer = WetGround(
             stage.rng,
             road.mirrored,
@@ -234,6 +237,18 @@ def _drain(stage: Stage) -> None:
     """Black and white: every colour of the scene loses its hue before anything is painted."""
     for name in ("sky_top", "sky_low", "sun", "key", "ambient", "haze"):
         setattr(stage, name, desaturate(getattr(stage, name), 1.0))
+
+
+def mirrored_sky(road: Road) -> None:
+    """Where no wall is mirrored, wet ground shows the sky."""
+    assert road.mirrored is not None
+    stage = road.stage
+    rows = min(stage.height - road.horizon, road.horizon)
+    sky = np.zeros((stage.height, stage.width, 3), np.float32)
+    sky[road.horizon : road.horizon + rows] = stage.plate[road.horizon - rows : road.horizon][::-1]
+    under = premultiplied(sky, np.ones((stage.height, stage.width), np.float32))
+    stack_over(under, road.mirrored)
+    road.mirrored = under
 
 
 def _grey(picture: Image8 | None) -> None:

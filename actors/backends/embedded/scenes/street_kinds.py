@@ -24,15 +24,16 @@ from actors.backends.embedded.scenes.canvas import (
 )
 from actors.backends.embedded.scenes.facades import facade
 from actors.backends.embedded.scenes.figures import Banner, cloth
-from actors.backends.embedded.scenes.houses import House, Lamp, Row, awning_layers, awning, chimneys
+from actors.backends.embedded.scenes.houses import House, Lamp, Row, awning, awning_layers, chimneys
 from actors.backends.embedded.scenes.lights import Lamps, glow_sprite
 from actors.backends.embedded.scenes.motion import Layer, Veil
-from actors.backends.embedded.scenes.particles import Drift, Swarm, dot_sprites
+from actors.backends.embedded.scenes.particles import Drift, Flock, Swarm, dot_sprites
 from actors.backends.embedded.scenes.parts import grove, tree_bank
 from actors.backends.embedded.scenes.perspective import Road
-from actors.backends.embedded.scenes.strollers import Stroll, Strollers
 from actors.backends.embedded.scenes.smoke import Smoke
+from actors.backends.embedded.scenes.streetcloth import cloth_shadows, lane_banner, pennants
 from actors.backends.embedded.scenes.streetlife import Cars, Signs, Tumbleweed
+from actors.backends.embedded.scenes.strollers import Stroll, Strollers
 
 _CLOTHS = (
     ("#b23a32", "#f0e8d8"),
@@ -141,7 +142,7 @@ def furnish(
                 camera=road.camera,
                 near=11.0 if name == "boulevard" else 15.0,
                 far=row.end,
-                count=6 if name == "boulevard" else 4,
+                count=8 if name == "boulevard" else 4,
                 speed=12.0 if name == "boulevard" else 9.0,
             )
         )
@@ -175,8 +176,27 @@ def furnish(
                     light_side=stage.sun_side,
                 )
             )
+    if name == "market":
+        layers.append(cloth_shadows(road, 0.34))
+        layers += pennants(road, (11.0, 17.0, 25.0, 36.0), 5.6)
+        low, high = road.at(0, 6.5, 20)[1], road.at(0, 3.2, 20)[1]
+        grey = stage.hazed(stage.lit(rgb("#6a6c74"), 0.5), 0.15)
+        layers.append(
+            Flock(
+                stage.rng,
+                width=stage.width,
+                top=int(low),
+                bottom=int(high),
+                colour=grey,
+                count=9,
+                size=stage.px(17),
+            )
+        )
     if stage.has("banners_sway") and name == "village":
         layers += _banners(road, row)
+        layers += lane_banner(road, 17.0, 5.0)
+        layers += pennants(road, (12.5, 27.0), 5.6, ("#8a2f28", "#d8c8a0", "#b88a3c"))
+        layers.append(drifting_smoke(road, 0.5))
     return layers
 
 
@@ -273,6 +293,7 @@ def _stalls_and_awnings(road: Road, name: str, row: Row, houses: list[House]) ->
                     glow=warm,
                 )
     return awning_layers(road, layers, 15.0 if name == "market" else 10.0)
+
 
 
 def _stall(road: Road, row: Row, side: int, first: float, last: float) -> None:
@@ -611,6 +632,21 @@ def _steam(road: Road, name: str, row: Row) -> None:
                 spread=1.7,
             )
         )
+
+
+def drifting_smoke(road: Road, strength: float) -> Veil:
+    """Hearth smoke that drifts over the roofs and along the lane."""
+    stage = road.stage
+    y = np.arange(stage.height, dtype=np.float32)[:, None]
+    middle = road.horizon - stage.px(120)
+    mask = np.exp(-(((y - middle) / stage.px(130)) ** 2)) * np.ones((1, stage.width), np.float32)
+    mask[mask < 0.02] = 0
+    way = stage.wind._direction
+    tone = mix(stage.haze, stage.ambient, 0.3)
+    speed = (way * stage.px(95), way * stage.px(-40))
+    return Veil(
+        stage.rng, mask, tone, strength=strength, speed=speed, size=stage.px(230), flat=2.0, contrast=1.5
+    )
 
 
 def _alley_fog(road: Road, row: Row) -> None:

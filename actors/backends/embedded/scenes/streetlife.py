@@ -142,10 +142,10 @@ class Cars:
         base = (np.arange(count) + rng.uniform(-0.3, 0.3, (len(lanes), count))) / count
         self._start = base * span
         self._speed = speed * rng.uniform(0.85, 1.2, len(lanes))
-        sizes = (9, 15, 23, 35, 53, 79, 117)
-        self._banks = [[glow_sprite(c, n, 0.75, core=1.0) for n in sizes] for c in colours]
+        sizes = (9, 15, 23, 35, 53, 79, 117, 161)
+        self._banks = [[glow_sprite(c, n, 0.95, core=1.4) for n in sizes] for c in colours]
         self._streaks = [
-            [cv2.resize(glow_sprite(c, n, 0.55), (max(n // 2, 3), n * 2)) for n in sizes] for c in colours
+            [cv2.resize(glow_sprite(c, n, 0.9), (max(n // 2, 3), n * 3)) for n in sizes] for c in colours
         ]
         self._sizes = np.array(sizes)
 
@@ -158,7 +158,7 @@ class Cars:
                 scale = self._focal / depth
                 px, py = self._centre + x * scale, self._horizon + (self._camera - 0.65) * scale
                 level = float(np.clip(min(depth - self._near, self._far - depth) / 5.0, 0, 1))
-                pick = int(np.argmin(np.abs(self._sizes - scale * 0.85)))
+                pick = int(np.argmin(np.abs(self._sizes - scale * 1.15)))
                 if scale > 16:
                     _car_body(canvas, px, py, scale, level)
                 sprite, streak = self._banks[colour][pick], self._streaks[colour][pick]
@@ -175,7 +175,7 @@ class Cars:
                             streak,
                             cx + wob - streak.shape[1] // 2,
                             foot - streak.shape[0] // 3,
-                            0.55 * level,
+                            0.7 * level,
                         )
 
 
