@@ -98,7 +98,8 @@ def greenhouse(stage: Stage) -> None:
             for _ in range(count):
                 x = s * float(rng.uniform(sides, half - 0.1))
                 px, py = space.spot(x, y, z)
-                out.append((px, py, size * float(rng.uniform(0.75, 1.2)) * space.scale(x, y, z)))
+                tall = size * float(rng.uniform(0.75, 1.2)) * space.scale(x, y, z)
+                out.append((px, py + 0.22 * tall, tall))
         return out
 
     greenery(stage, back_bank, row(7.6, 1.3, 0.3, 0.4, 6) + row(6.8, 0.9, 1.0, 0.75, 4), sway=5, blur=2.2)
@@ -109,7 +110,7 @@ def greenhouse(stage: Stage) -> None:
         size = float(rng.uniform(0.8, 1.1)) * space.scale(x_at, y_at, z)
         baskets.append((px, py + 0.7 * size, size))
     greenery(stage, drooping, baskets, sway=11, blur=1.2, glint=0.2)
-    greenery(stage, bank, row(3.8, 0.95, 1.3, 0.9, 5), sway=11, blur=1.6, glint=0.2)
+    greenery(stage, bank, row(3.8, 0.95, 1.3, 0.95, 5), sway=11, blur=1.6, glint=0.2)
     mask = np.zeros((h, w), np.float32)
     y = np.arange(h, dtype=np.float32)[:, None] / h
     mask[:] = np.exp(-(((y - 0.62) / 0.26) ** 2))

@@ -148,7 +148,7 @@ def leaf_shadow(rng: Rng, w: int, h: int, *, count: int = 9, leaf: float = 0.05)
                     -1,
                     cv2.LINE_AA,
                 )
-    return big.astype(np.float32) / 255
+    return np.asarray(big.astype(np.float32) / 255, np.float32)
 
 
 class Dapple:
@@ -286,7 +286,7 @@ class HangingLamps:
             pad = int(abs(self._swing) * 1.4 * h) + 4
             matrix = cv2.getRotationMatrix2D((w / 2, 0.0), float(np.degrees(angle)), 1.0)
             matrix[:, 2] += (pad, 0)
-            moved = cv2.warpAffine(sprite, matrix, (w + 2 * pad, h))
+            moved = np.asarray(cv2.warpAffine(sprite, matrix, (w + 2 * pad, h)), np.uint8)
             lay_over(canvas, moved, int(x - w / 2 - pad), int(y))
             bx, by = x + np.sin(angle) * (length + radius * 0.7), y + np.cos(angle) * (length + radius * 0.7)
             glow = self._glows[i]

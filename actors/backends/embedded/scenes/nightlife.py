@@ -85,8 +85,8 @@ def club(stage: Stage) -> None:
     stage.add_still(front.finish(blur=1.5, bloom=0.0))
     m = space.scale(0, 1, 5)
     stage.add(Lamps(rng, lamps, [glow_sprite(amber, int(2.4 * m) | 1, 0.55)], depth=0.35, lively=0.7))
-    y = np.arange(h, dtype=np.float32)[:, None] / h
-    mask = np.asarray((np.exp(-(((y - 0.45) / 0.3) ** 2))) * np.ones((1, w), np.float32), np.float32)
+    row = np.arange(h, dtype=np.float32)[:, None] / h
+    mask = np.asarray((np.exp(-(((row - 0.45) / 0.3) ** 2))) * np.ones((1, w), np.float32), np.float32)
     stage.add(
         Veil(
             rng,

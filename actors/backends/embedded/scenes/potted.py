@@ -1,7 +1,7 @@
 """Plants of rooms: ferns and palms in pots, hanging baskets, masses of leaves on a bench.
 
-What a reader gets wrong: a fern hangs or stands by how it is painted (`hang`); its root is not at the foot of
-the sprite when it hangs, but at 0.3 of its height from the top.
+What a reader gets wrong: a fern hangs or stands by how it is painted (`hang`); its root is at 0.78 of
+the height of the sprite from the top, or at 0.3 when it hangs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def fern(
     """A plant of arching fronds; `hang` 1 lets them fall over (a basket), 0 sends them up (a palm)."""
     wide, tall = int(size * 2.1), int(size * (1.25 + 0.5 * hang))
     layer = blank(tall, wide)
-    x0, y0 = wide / 2, tall * (0.3 if hang > 0.5 else 0.97)
+    x0, y0 = wide / 2, tall * (0.3 if hang > 0.5 else 0.78)
     for rank, k in enumerate(rng.permutation(fronds)):
         nearer = rank / fronds
         spread = (k + 0.5) / fronds * 2 - 1 + float(rng.normal(0, 0.08))
@@ -138,4 +138,4 @@ def houseplant(
     own = leafage(stage)
     bank = [fern(stage.rng, int(tall * m * 0.8), own, fronds=13, broad=0.26)]
     pot(stage, px_, foot, 0.42 * m, high, pot_colour if pot_colour is not None else rgb("#8c6a50"))
-    greenery(stage, bank, [(px_, foot - high * 0.9, tall * m)], sway=9)
+    greenery(stage, bank, [(px_, foot - high * 0.9 + 0.22 * tall * m, tall * m)], sway=9)

@@ -126,7 +126,7 @@ class Space:
         w2 = int(np.clip(max(sides[0], sides[1]), 2, tw))
         h2 = int(np.clip(max(sides[2], sides[3]), 2, th))
         if w2 < tw or h2 < th:
-            sheet = cv2.resize(sheet, (w2, h2), interpolation=cv2.INTER_AREA)
+            sheet = np.asarray(cv2.resize(sheet, (w2, h2), interpolation=cv2.INTER_AREA), np.float32)
         h, w = sheet.shape[:2]
         x0, y0 = np.floor(goal.min(0)).astype(int) - 1
         x1, y1 = np.ceil(goal.max(0)).astype(int) + 2
@@ -148,7 +148,7 @@ class Space:
         cv2.fillConvexPoly(mask, goal, 255, cv2.LINE_AA, 4)
         share = mask.astype(np.float32) / 255
         self.picture *= (1 - share)[..., None]
-        return share
+        return np.asarray(share, np.float32)
 
     def box(
         self,
@@ -175,7 +175,7 @@ class Space:
         pad = 0.25
         soft = np.zeros((48, 48), np.float32)
         soft[12:36, 12:36] = 1
-        soft = cv2.GaussianBlur(soft, (0, 0), 5.5)
+        soft = np.asarray(cv2.GaussianBlur(soft, (0, 0), 5.5), np.float32)
         sheet = np.dstack([np.zeros((48, 48, 3), np.float32), soft * strength])
         wide, deep = (x[1] - x[0]) + 2 * pad, (z[1] - z[0]) + 2 * pad
         self.place(

@@ -245,7 +245,7 @@ def station(stage: Stage) -> None:
     def fill(points: npt.NDArray[np.float64]) -> Array:
         mask = np.zeros((h, w), np.uint8)
         cv2.fillConvexPoly(mask, (points * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
-        return mask.astype(np.float32) / 255
+        return np.asarray(mask.astype(np.float32) / 255, np.float32)
 
     hole = fill(octagon(0.0))
     vertical = np.linspace(1.15, 0.6, h, dtype=np.float32)[:, None, None]

@@ -330,7 +330,7 @@ def window(stage: Stage) -> None:
             )
         x += wide * float(rng.uniform(0.85, 1.2))
     town = layer.astype(np.float32) / 255
-    picture = picture * (1 - town[..., 3:]) + town[..., :3]
+    picture = np.asarray(picture * (1 - town[..., 3:]) + town[..., :3], np.float32)
     small = cv2.resize(picture, (w // 4, h // 4), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), stage.px(4.2))
     stage.plate = np.clip(cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC), 0, 1).astype(np.float32)
