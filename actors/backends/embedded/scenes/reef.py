@@ -26,6 +26,7 @@ from actors.backends.embedded.scenes.canvas import (
     vertical_gradient,
 )
 from actors.backends.embedded.scenes.lights import Beams
+from actors.backends.embedded.scenes.masonry import soft
 from actors.backends.embedded.scenes.motion import Shade, Swaying
 from actors.backends.embedded.scenes.particles import Shoal
 from actors.backends.embedded.scenes.parts import airborne
@@ -183,7 +184,7 @@ def _coral_rows(stage: Stage, horizon: int) -> None:
                 drop=0.2,
             )
         )
-        stage.add_still(cv2.GaussianBlur(layer, (0, 0), 0.7))
+        stage.add_still(soft(layer))
 
 
 def _branching(
@@ -314,7 +315,7 @@ def _dome(stage: Stage) -> None:
                 cv2.LINE_AA,
                 3,
             )
-    stage.add_still(cv2.resize(big, (w, h), interpolation=cv2.INTER_AREA))
+    stage.add_still(np.asarray(cv2.resize(big, (w, h), interpolation=cv2.INTER_AREA), np.uint8))
     y = np.arange(h, dtype=np.float32)[:, None]
     floor = smoothstep(-1, 1, y - sill - stage.px(6)) * np.ones((1, w), np.float32)
     tone = mix(rgb("#0d2734"), rgb("#1c4a5c"), smoothstep(h, sill, y) * np.ones((1, w), np.float32))

@@ -1,4 +1,4 @@
-"""Old stone places: overgrown arches, a castle courtyard, a temple above the sea, a Roman courtyard.
+"""Old stone in open country: overgrown arches, a temple above the sea; and the entry to all old stone places.
 
 What a reader gets wrong: stone never moves. The life of these scenes is grass, ivy, trees, cloth, water and
 sky, so each is given enough room beside the walls.
@@ -11,6 +11,7 @@ import numpy as np
 
 from actors.backends.embedded.scenes.canvas import (
     Array,
+    Image8,
     blank,
     fbm,
     mix,
@@ -20,102 +21,28 @@ from actors.backends.embedded.scenes.canvas import (
     smoothstep,
     stack_over,
 )
-from actors.backends.embedded.scenes.figures import Banner, cloth
+from actors.backends.embedded.scenes.courtyards import castle, roman
 from actors.backends.embedded.scenes.masonry import column, reveal, soft, wall_layer, worn_edge
-from actors.backends.embedded.scenes.motion import Swaying
+from actors.backends.embedded.scenes.overgrowth import arch, grid, ivy, sides_only, tufts
 from actors.backends.embedded.scenes.parts import (
     airborne,
     far_trees,
     grove,
     hills,
-    leafage,
     meadow,
     tree_bank,
 )
-from actors.backends.embedded.scenes.plants import _leaves, blades, conifer, plant, resized
-from actors.backends.embedded.scenes.scene import snapshot
 from actors.backends.embedded.scenes.sky import paint_sky
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.terrain import ground_picture
-from actors.backends.embedded.scenes.water import Caustics, Mirror, Surf
+from actors.backends.embedded.scenes.water import Surf
 from actors.backends.embedded.scenes.woods import rocks
 
 
 def ruins(stage: Stage) -> None:
     """What `kind` says: `arches`, `castle`, `temple` or `roman`."""
-    kinds = {"arches": _arches, "castle": _castle, "temple": _temple, "roman": _roman}
+    kinds = {"arches": _arches, "castle": castle, "temple": _temple, "roman": roman}
     kinds[str(stage.option("kind", "arches"))](stage)
-
-
-def _grid(stage: Stage) -> tuple[Array, Array]:
-    y, x = np.mgrid[0 : stage.height, 0 : stage.width].astype(np.float32)
-    return y, x
-
-
-def _arch(x: Array, y: Array, middle: float, half: float, spring: float) -> Array:
-    """1 inside a round-headed opening that is open downward; `spring` is the row where the arch begins."""
-    round_ = half - np.sqrt((x - middle) ** 2 + (y - spring) ** 2)
-    straight = half - np.abs(x - middle)
-    return smoothstep(-0.8, 0.8, np.where(y < spring, round_, straight))
-
-
-def _ivy(
-    stage: Stage, places: list[tuple[float, float, float, float]], *, count: int, size: float, sway: float
-) -> None:
-    """Leaves that hang on walls in ragged patches: (x, top row, spread px, length px)."""
-    rng = stage.rng
-    layer = blank(stage.height, stage.width)
-    weight = np.zeros((stage.height, stage.width), np.float32)
-    own = leafage(stage)
-    each = max(count // max(len(places), 1), 1)
-    for x, top, spread, length in places:
-        strand = rng.integers(0, 14, each)
-        offset = rng.normal(0, spread * 0.42, 14)[strand]
-        reach = rng.uniform(0.35, 1.0, 14)[strand]
-        down = rng.random(each) ** 0.8 * reach
-        px = x + offset + rng.normal(0, spread * 0.1, each)
-        py = top + down * length + rng.normal(0, spread * 0.05, each)
-        shade = np.clip(0.62 + rng.normal(0, 0.26, each) - 0.25 * down, 0, 1)
-        _leaves(
-            layer,
-            rng,
-            px.astype(np.float32),
-            py.astype(np.float32),
-            (size * rng.uniform(0.55, 1.2, each)).astype(np.float32),
-            shade.astype(np.float32),
-            own,
-            slim=0.75,
-        )
-        y, xx = _grid(stage)
-        near = np.exp(-(((xx - x) / (spread * 1.3)) ** 2))
-        np.maximum(weight, near * np.clip(0.25 + (y - top) / max(length, 1), 0.2, 1), out=weight)
-    stage.add(
-        Swaying(layer, weight, stage.wind, sway=stage.px(sway), flutter=stage.px(2.6), glint=0.22, drop=0.2)
-    )
-
-
-def _tufts(stage: Stage, foot: float, tall: float, count: int, keep: Array) -> None:
-    """A band of grass, thinned along the picture by `keep` (width,)."""
-    layer, weight = blades(
-        stage.rng,
-        stage.height,
-        stage.width,
-        foot=(foot - tall * 0.25, foot + tall * 0.25),
-        tall=tall,
-        count=count,
-        dark=stage.lit(stage.colour("grass") * 0.7, 0.5),
-        tip=stage.lit(stage.colour("grass_tip"), 0.95),
-        lean=0.28,
-    )
-    thin = (layer * keep[None, :, None]).astype(np.uint8)
-    stage.add(Swaying(thin, weight, stage.wind, sway=tall * 0.26, flutter=0.7, sheen=0.2, drop=0.3))
-
-
-def _sides(stage: Stage, low: float, high: float) -> Array:
-    """(width,) 0 in the middle, 1 at both sides."""
-    x = np.abs(np.linspace(-1, 1, stage.width, dtype=np.float32))
-    ragged = fbm(stage.rng, 1, stage.width, cell=stage.px(110), octaves=3)[0] - 0.5
-    return smoothstep(low, high, x + 0.35 * ragged)
 
 
 def _arches(stage: Stage) -> None:
@@ -124,11 +51,11 @@ def _arches(stage: Stage) -> None:
     paint_sky(stage, horizon, speed=1.3)
     hills(stage, horizon, tall=0.6)
     far_trees(stage, horizon + 4, tall=46, distance=0.45)
-    y, x = _grid(stage)
+    y, x = grid(stage)
     course = stage.px(25)
     foot = horizon + stage.px(52)
     edge = worn_edge(rng, w, course=course, wild=7.0)
-    across = np.linspace(-1, 1, w, dtype=np.float32)
+    across: Array = np.linspace(-1, 1, w, dtype=np.float32)
     lean = 1.0 if rng.random() < 0.5 else -1.0
     crest = foot - stage.px(205) - edge - stage.px(70) * smoothstep(0.1, 1.0, across * lean)
     gap = float(rng.uniform(0.25, 0.5)) * -lean
@@ -140,13 +67,15 @@ def _arches(stage: Stage) -> None:
     spring = foot - stage.px(128)
     rims = np.zeros_like(inside)
     for k in range(7):
-        opening = _arch(x, y, start + k * step, half, spring)
-        ring = _arch(x, y, start + k * step, half + course * 0.8, spring) * (y < spring + course)
+        opening = arch(x, y, start + k * step, half, spring)
+        ring = arch(x, y, start + k * step, half + course * 0.8, spring) * (y < spring + course)
         rims = np.maximum(rims, ring - opening)
         inside = inside * (1 - opening)
     light = 0.72 - 0.45 * reveal(inside, stage, stage.px(20)) + 0.16 * np.clip(rims, 0, 1)
-    stage.add_still(soft(wall_layer(stage, inside, course=course, light=light, away=0.16)))
-    _ivy(
+    stage.add_still(
+        soft(wall_layer(stage, inside, course=course, light=np.asarray(light, np.float32), away=0.16))
+    )
+    ivy(
         stage,
         [
             (
@@ -175,129 +104,18 @@ def _arches(stage: Stage) -> None:
     rocks(stage, blocks, spots, stage.colour("rock"), moss=stage.colour("foliage"))
     stage.add_still(blocks)
     for _, at, size in spots:
-        _tufts(stage, at + size * 0.1, stage.px(52), 500, _sides(stage, 0.2, 0.55))
+        tufts(stage, at + size * 0.1, stage.px(52), 500, sides_only(stage, 0.2, 0.55))
     bank = tree_bank(stage, "broadleaf", int(stage.px(460)), 1, leaves=4200)
     side = 0.03 if lean < 0 else 0.97
     grove(stage, bank, [(w * side, foot + stage.px(40), stage.px(450))], away=0.08, sway=12)
-    _tufts(stage, h * 1.03, stage.px(120), 1300, _sides(stage, -0.1, 0.5))
+    tufts(stage, h * 1.03, stage.px(120), 1300, sides_only(stage, -0.1, 0.5))
     airborne(stage, horizon)
-
-
-def _castle(stage: Stage) -> None:
-    rng, w, h = stage.rng, stage.width, stage.height
-    horizon = stage.row(0.58)
-    paint_sky(stage, horizon, clouds=0.72, speed=1.7)
-    y, x = _grid(stage)
-    side = 1.0 if rng.random() < 0.5 else -1.0
-    foot = horizon + stage.px(58)
-    top = h * float(rng.uniform(0.27, 0.31))
-    course = stage.px(21)
-    merlon = stage.px(46)
-    teeth = (np.floor(x / merlon) % 2) * stage.px(30)
-    inside = smoothstep(-0.8, 0.8, y - (top - teeth)) * smoothstep(2, -2, y - foot)
-    gate_x = w * (0.5 + side * float(rng.uniform(0.1, 0.16)))
-    gate = _arch(x, y, gate_x, stage.px(58), foot - stage.px(112)) * (y < foot)
-    ring = _arch(x, y, gate_x, stage.px(82), foot - stage.px(112)) - gate
-    slits = np.zeros_like(inside)
-    for k in range(-6, 7):
-        sx = gate_x + k * stage.px(172) + stage.px(86)
-        slits = np.maximum(
-            slits,
-            smoothstep(1, 0, np.abs(x - sx) - stage.px(4)) * (np.abs(y - top - stage.px(92)) < stage.px(22)),
-        )
-    string = smoothstep(stage.px(7), stage.px(5), np.abs(y - top - stage.px(34)))
-    below = smoothstep(top + stage.px(38), top + stage.px(80), y) * 0.14 + 0.58
-    light = below + 0.16 * string + 0.1 * np.clip(ring, 0, 1) - 0.2 * smoothstep(foot - stage.px(60), foot, y)
-    stage.add_still(soft(wall_layer(stage, inside, course=course, light=light, away=0.12)))
-    dark = np.clip(gate * 0.96 + slits * 0.9, 0, 1)
-    inner = mix(rgb("#14130f"), rgb("#4a4a3c"), smoothstep(foot - stage.px(130), foot, y))
-    stage.add_still(soft(premultiplied(stage.lit(inner, 0.4), dark)))
-    tower_x, radius, tower_top = w * (0.5 - side * 0.34), stage.px(128), h * 0.08
-    u = (x - tower_x) / radius
-    flare = 1 + 0.1 * (y < tower_top + stage.px(58))
-    crenel = (np.floor((np.arcsin(np.clip(u / flare, -1, 1)) + 1.6) * 4.6) % 2) * stage.px(34)
-    body = smoothstep(1.0, 0.985, np.abs(u) / flare) * smoothstep(-0.8, 0.8, y - (tower_top - crenel))
-    body = body * smoothstep(3, -3, y - foot - stage.px(14) * np.sqrt(np.clip(1 - u * u, 0, 1)))
-    turn = np.clip(0.62 - 0.5 * np.abs(u) ** 1.6 + 0.2 * u * side, 0, 1)
-    turn = turn - 0.3 * smoothstep(tower_top + stage.px(84), tower_top + stage.px(58), y) * (
-        y > tower_top + stage.px(56)
-    )
-    stage.add_still(soft(wall_layer(stage, body, course=course * 1.05, light=turn, away=0.07)))
-    for level in (0.24, 0.4):
-        hole = _arch(x, y, tower_x, stage.px(13), h * level) * (y < h * level + stage.px(34))
-        stage.add_still(soft(premultiplied(rgb("#15140f"), hole)))
-    ground = int(foot) - 2
-    paved = ground_picture(
-        stage,
-        ground - int(stage.px(40)),
-        stage.colour("rock") * 0.72,
-        stage.colour("soil") * 0.95,
-        texture="gravel",
-        scale=2.2,
-        rough=0.7,
-    )
-    full = np.zeros((h, w, 3), np.float32)
-    full[ground - int(stage.px(40)) :] = paved
-    full *= (1 - 0.4 * smoothstep(stage.px(34), 0, y - ground))[..., None]
-    stage.add_still(premultiplied(full, smoothstep(-1, 1, y - ground)))
-    _banners(stage, top, gate_x, tower_x, radius)
-    spots = [
-        (w * (0.5 + side * u0), top + stage.px(30), stage.px(105), stage.px(310)) for u0 in (0.33, 0.43, 0.5)
-    ]
-    spots.append((tower_x + side * radius * 0.5, h * 0.22, stage.px(70), stage.px(260)))
-    spots.append((w * (0.5 - side * 0.08), top + stage.px(10), stage.px(70), stage.px(170)))
-    _ivy(stage, spots, count=11000, size=stage.px(5.5), sway=13)
-    bank = tree_bank(stage, "broadleaf", int(stage.px(400)), 1, leaves=4000)
-    grove(stage, bank, [(w * (0.5 + side * 0.5), foot + stage.px(70), stage.px(430))], away=0.04, sway=13)
-    _tufts(stage, foot + stage.px(6), stage.px(26), 1500, _sides(stage, 0.05, 0.4))
-    for u0, tall in ((0.3, 40), (0.6, 62), (1.0, 96)):
-        _tufts(stage, foot + (h * 1.02 - foot) * u0, stage.px(tall), 1300, _sides(stage, 0.35, 0.75))
-    airborne(stage, horizon)
-
-
-def _banners(stage: Stage, top: float, gate_x: float, tower_x: float, radius: float) -> None:
-    rng = stage.rng
-    colours = [rgb(c) for c in ("#8e2420", "#24406e", "#a8842c")]
-    first = int(rng.integers(0, 3))
-    places = [(gate_x + d, top + stage.px(12), 62, 190) for d in (-152.0, 152.0, -320.0, 320.0)]
-    places.append((tower_x, stage.height * 0.12, 74, 150))
-    for k, (x, y, wide, tall) in enumerate(places):
-        if k < 4:
-            x = gate_x + stage.px(x - gate_x)
-        tone = colours[(first + k % 2) % 3]
-        piece = cloth(
-            int(stage.px(wide)),
-            int(stage.px(tall)),
-            np.clip(stage.lit(tone, 0.9), 0, 1),
-            np.clip(stage.lit(rgb("#d8b45a"), 0.9), 0, 1),
-            folds=2,
-            rng=rng,
-        )
-        points = np.array(
-            [
-                (0, piece.shape[0]),
-                (piece.shape[1] / 2, piece.shape[0] * 0.8),
-                (piece.shape[1], piece.shape[0]),
-            ]
-        )
-        cv2.fillConvexPoly(piece, points.astype(np.int32), (0, 0, 0, 0))
-        stage.add(
-            Banner(
-                rng,
-                piece,
-                int(x - piece.shape[1] / 2),
-                int(y),
-                amplitude=stage.px(19),
-                hz=float(rng.uniform(0.7, 1.0)),
-            )
-        )
-    del radius
 
 
 def _temple(stage: Stage) -> None:
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.5, 0.54)))
-    paint_sky(stage, horizon, speed=1.4)
+    paint_sky(stage, horizon, speed=2.1)
     low = stage.sky_low
     stage.add(
         Surf(
@@ -312,12 +130,12 @@ def _temple(stage: Stage) -> None:
             foam=np.clip(stage.lit(rgb("#f6fafb"), 0.8), 0, 1),
             glitter=stage.sun,
             glitter_x=stage.sun_x,
-            glitter_strength=0.95,
-            power=0.35,
+            glitter_strength=1.0,
+            power=0.5,
             swash=False,
         )
     )
-    y, x = _grid(stage)
+    y, _ = grid(stage)
     line = h * 0.745 + stage.px(30) * (fbm(rng, 1, w, cell=stage.px(190), octaves=5) - 0.5)
     ground = int(line.min()) - 30
     picture = ground_picture(
@@ -333,10 +151,10 @@ def _temple(stage: Stage) -> None:
     full[ground - int(stage.px(70)) :] = picture
     stage.add_still(premultiplied(full, smoothstep(-1, 3, y - line)))
     _colonnade(stage, line[0])
-    for u, tall in ((0.02, 34), (0.3, 60), (0.62, 92), (1.05, 132)):
-        keep = _sides(stage, -0.2, 0.3) if u < 0.5 else np.ones(w, np.float32)
+    for u, tall in ((0.02, 40), (0.3, 76), (0.62, 118), (1.05, 165)):
+        keep = sides_only(stage, -0.2, 0.3) if u < 0.5 else np.ones(w, np.float32)
         foot = h * 0.755 + h * 0.25 * u
-        _tufts(stage, foot, stage.px(tall), 1700, keep)
+        tufts(stage, foot, stage.px(tall), 1700, keep)
     airborne(stage, horizon)
 
 
@@ -365,7 +183,7 @@ def _colonnade(stage: Stage, line: Array) -> None:
 
 def _lintel(
     stage: Stage,
-    layer: np.ndarray,
+    layer: Image8,
     far: tuple[float, float, float] | None,
     near: tuple[float, float, float] | None,
 ) -> None:
@@ -383,126 +201,3 @@ def _lintel(
         )
         colour = stage.hazed(stage.lit(stone * tone, lit), 0.12)
         cv2.fillConvexPoly(layer, (quad * 8).astype(np.int32), rgba(colour), cv2.LINE_AA, 3)
-
-
-def _roman(stage: Stage) -> None:
-    rng, w, h = stage.rng, stage.width, stage.height
-    horizon = stage.row(0.55)
-    paint_sky(stage, horizon, clouds=0.5, speed=1.7)
-    own = leafage(stage)
-    cypress, weight = blank(h, w), np.zeros((h, w), np.float32)
-    sprite = conifer(rng, int(stage.px(400)), own, side=stage.sun_side)
-    for k in range(6):
-        tall = int(stage.px(float(rng.uniform(300, 400))))
-        slim = resized(sprite, tall, flip=bool(rng.random() < 0.5))
-        narrow = (max(int(slim.layer.shape[1] * 0.52), 4), tall)
-        slim.layer, slim.weight = cv2.resize(slim.layer, narrow), cv2.resize(slim.weight, narrow)
-        plant(
-            cypress,
-            weight,
-            slim,
-            w * (0.08 + 0.168 * k + float(rng.uniform(-0.03, 0.03))),
-            horizon + stage.px(30),
-        )
-    stage.add(
-        Swaying(cypress, weight, stage.wind, sway=stage.px(17), flutter=stage.px(2), glint=0.16, drop=0.1)
-    )
-    y, x = _grid(stage)
-    foot = horizon + stage.px(46)
-    roof = h * 0.33
-    # the back range: shaded wall behind columns, tiled roof above
-    inside = smoothstep(-1, 1, y - roof - stage.px(30)) * smoothstep(1, -1, y - foot)
-    light = 0.28 + 0.3 * smoothstep(foot - stage.px(150), foot, y)
-    stage.add_still(soft(wall_layer(stage, inside, course=stage.px(26), light=light, away=0.1)))
-    red = mix(rgb("#9a4a32"), rgb("#c07048"), fbm(rng, h, w, cell=stage.px(40), octaves=4))
-    tiles = 0.78 + 0.3 * np.abs(np.sin(x * np.pi / stage.px(17))) - 0.16 * ((y / stage.px(13)) % 1.0)
-    slope = smoothstep(-1, 1, y - roof + stage.px(34)) * smoothstep(1, -1, y - roof - stage.px(34))
-    stage.add_still(soft(premultiplied(stage.lit(np.clip(red * tiles[..., None], 0, 1), 0.9), slope)))
-    beam = smoothstep(-1, 1, y - roof - stage.px(34)) * smoothstep(1, -1, y - roof - stage.px(66))
-    stage.add_still(soft(wall_layer(stage, beam, course=stage.px(34), light=0.85, away=0.08)))
-    row = blank(h, w)
-    pillar = column(stage, int(foot - roof - stage.px(60)), away=0.1)
-    count = 9
-    for k in range(count):
-        at = w * (k + 0.5) / count
-        stack_over(row, pillar, int(at - pillar.shape[1] / 2), int(foot - pillar.shape[0] + stage.px(8)))
-    stage.add_still(soft(row))
-    ground = int(foot)
-    paved = ground_picture(
-        stage,
-        ground - int(stage.px(60)),
-        stage.colour("rock") * 0.95,
-        stage.colour("soil") * 1.25,
-        texture="brick",
-        scale=1.3,
-        rough=0.3,
-    )
-    full = np.zeros((h, w, 3), np.float32)
-    full[ground - int(stage.px(60)) :] = paved
-    full *= (1 - 0.35 * smoothstep(stage.px(30), 0, y - ground))[..., None]
-    stage.add_still(premultiplied(np.clip(full, 0, 1), smoothstep(-1, 1, y - ground)))
-    _pool(stage, ground)
-    sides = blank(h, w)
-    for side in (-1, 1):
-        for d in (1.75, 1.3, 1.0):
-            tall = h * 1.02 / d
-            big = column(stage, int(tall), away=0.03)
-            at, base = w * (0.5 + side * 0.49 / d**0.55), horizon + (h * 0.97 - horizon) / d
-            stack_over(sides, big, int(at - big.shape[1] / 2), int(base - big.shape[0]))
-    stage.add_still(soft(sides))
-    mask = np.zeros((h, w), np.float32)
-    mask[...] = np.maximum(row[..., 3] / 255.0 * 0.8, sides[..., 3] / 255.0)
-    mask = np.asarray(mask * smoothstep(h * 0.3, h * 0.6, y), np.float32)
-    stage.add(Caustics(rng, mask, rgb("#fff6dc"), strength=0.4, size=stage.px(70)))
-    _ivy(
-        stage,
-        [(w * u, roof - stage.px(24), stage.px(80), stage.px(210)) for u in (0.02, 0.2, 0.8, 0.98)],
-        count=6500,
-        size=stage.px(5),
-        sway=12,
-    )
-    airborne(stage, horizon)
-
-
-def _pool(stage: Stage, ground: int) -> None:
-    """A sunk pool between the viewer and the columns, with a rim of pale stone."""
-    w, h = stage.width, stage.height
-    far, near = ground + int(stage.px(34)), int(h * 0.9)
-
-    def corners(grow: float) -> Array:
-        a, b = stage.px(250 + grow), stage.px(500 + 2 * grow)
-        lift = stage.px(grow * 0.25)
-        return np.array(
-            [
-                (w / 2 - a, far - lift),
-                (w / 2 + a, far - lift),
-                (w / 2 + b, near + 2 * lift),
-                (w / 2 - b, near + 2 * lift),
-            ],
-            np.float32,
-        )
-
-    rim = blank(h, w)
-    for grow, tone in ((44, 0.95), (36, 1.12), (8, 0.8)):
-        colour = np.clip(stage.lit(stage.colour("soil") * tone * 1.12, 0.9), 0, 1)
-        cv2.fillConvexPoly(rim, (corners(grow) * 8).astype(np.int32), rgba(colour), cv2.LINE_AA, 3)
-    stage.add_still(soft(rim))
-    cut = np.zeros((h, w), np.uint8)
-    cv2.fillConvexPoly(cut, (corners(0) * 8).astype(np.int32), 255, cv2.LINE_AA, 3)
-    stage.add(
-        Mirror(
-            stage.rng,
-            snapshot(stage.plate, stage.layers),
-            np.asarray(cut / 255.0, np.float32),
-            horizon=ground - int(stage.px(60)),
-            deep=stage.lit(rgb("#2f8a92"), 0.9),
-            calm=0.25,
-            scale=1.0,
-            clarity=0.85,
-            glitter=stage.sun,
-            glitter_x=stage.sun_x,
-            glitter_strength=0.5,
-            shore=far,
-            wind=1.9,
-        )
-    )

@@ -81,7 +81,7 @@ def clouds(stage: Stage) -> None:
             )
     y = np.arange(h, dtype=np.float32)[:, None]
     low = np.asarray(smoothstep(horizon - h * 0.1, horizon + h * 0.15, y) * np.ones((1, w)), np.float32)
-    stage.add(Shade(rng, low, depth=0.13, size=stage.px(260), speed=(way * stage.px(70), 10), hard=1.3))
+    stage.add(Shade(rng, low, depth=0.18, size=stage.px(240), speed=(way * stage.px(70), 10), hard=1.3))
     airborne(stage, horizon)
 
 
@@ -122,8 +122,12 @@ def _cloud_bank(stage: Stage, crest: float, size: float, *, lit: Colour, dark: C
     solid = (heights > -500).astype(np.float32)
     relief = np.where(heights > -500, heights, 0).astype(np.float32)
     my = np.asarray(gy + push * noise2, np.float32)
-    solid = cv2.remap(solid, mx, my, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    relief = cv2.remap(relief, mx, my, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    solid = np.asarray(
+        cv2.remap(solid, mx, my, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
+    relief = np.asarray(
+        cv2.remap(relief, mx, my, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
     relief = cv2.GaussianBlur(relief, (0, 0), max(size * half * 0.05, 0.8)) + noise * push * 0.4
     soft = cv2.GaussianBlur(relief, (0, 0), max(size * half * 0.22, 1.0))
     gxr, gyr = np.gradient(relief)[1], np.gradient(relief)[0]
