@@ -56,7 +56,7 @@ def facade(rng: Rng, look: Look, wide: float, tall: float, ppm: float, sky: Colo
     ground = min(look.ground_floor, tall * 0.6)
     if shop:
         shop_colour = _shop(rng, look, albedo, glow, ground, ppm, sky, wall)
-    bays = max(int(round(wide / look.bay)), 1)
+    bays = max(round(wide / look.bay), 1)
     floors = max(int((tall - ground - 0.4) / look.floor), 0)
     for floor in range(-1 if not shop else 0, floors):
         door = int(rng.integers(0, bays)) if floor < 0 else -1

@@ -20,7 +20,6 @@ from actors.backends.embedded.scenes.canvas import (
     mix,
     premultiplied,
     rgb,
-    rgba,
 )
 from actors.backends.embedded.scenes.facades import Look, facade, surface
 from actors.backends.embedded.scenes.motion import Layer, Swaying
@@ -99,7 +98,7 @@ def lay_houses(
                 np.broadcast_to(depth, shape).astype(np.float32),
                 near_lamps,
             )
-            light = cv2.resize(light, (w, h), interpolation=cv2.INTER_LINEAR)
+            light = np.asarray(cv2.resize(light, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
             colour = colour + front.albedo * light * lamp_share
         colour = hazed_columns(road, np.asarray(colour + front.glow, np.float32), first, last)
         if side > 0:

@@ -19,6 +19,7 @@ from actors.backends.embedded.scenes.canvas import (
     rgb,
     rgba,
     smoothstep,
+    soften,
     stack_over,
 )
 from actors.backends.embedded.scenes.lights import Lamps, glow_sprite
@@ -252,7 +253,7 @@ def _stacks(
         tops.append((float(cx), float(base - high), foot * (0.95 if cooling else 2.0)))
         if not cooling:
             beacons.append((float(cx), float(base - high * 0.9)))
-    stage.add_still(cv2.GaussianBlur(layer, (0, 0), 0.8))
+    stage.add_still(soften(layer, 0.8))
     return tops
 
 
@@ -288,7 +289,7 @@ def _puddles_and_rubble(stage: Stage, horizon: int) -> None:
         cv2.fillConvexPoly(
             layer, (upper * 8).astype(np.int32), rgba(lit * float(rng.uniform(0.7, 1.0))), cv2.LINE_AA, 3
         )
-    stage.add_still(cv2.GaussianBlur(layer, (0, 0), 0.9))
+    stage.add_still(soften(layer, 0.9))
 
 
 def _near_ruins(stage: Stage, horizon: int, beacons: list[tuple[float, float]]) -> None:
@@ -329,5 +330,5 @@ def _near_ruins(stage: Stage, horizon: int, beacons: list[tuple[float, float]]) 
                 cv2.LINE_AA,
             )
             cv2.line(layer, q, (q[0], int(base)), rgba(dark), thick, cv2.LINE_AA)
-    stage.add_still(cv2.GaussianBlur(layer, (0, 0), 1.3))
+    stage.add_still(soften(layer, 1.3))
     del horizon

@@ -82,17 +82,14 @@ class Road:
         wide = max(abs(xs[1] - xs[0]), abs(xs[2] - xs[3]), 2) * 1.6
         th, tw = texture.shape[:2]
         if tall < th or wide < tw:
-            texture = cv2.resize(
-                texture,
-                (max(int(min(wide, tw)), 2), max(int(min(tall, th)), 2)),
-                interpolation=cv2.INTER_AREA,
-            )
+            size = (max(int(min(wide, tw)), 2), max(int(min(tall, th)), 2))
+            texture = np.asarray(cv2.resize(texture, size, interpolation=cv2.INTER_AREA), np.uint8)
             th, tw = texture.shape[:2]
         source = np.array([(0, 0), (tw, 0), (tw, th), (0, th)], np.float32)
         goal = np.array(quad, np.float32) - np.array((x0, y0), np.float32)
         matrix = cv2.getPerspectiveTransform(source, goal)
         moved = cv2.warpPerspective(texture, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
-        stack_over(target, moved, x0, y0)
+        stack_over(target, np.asarray(moved, np.uint8), x0, y0)
 
     def line(self, a: Point, b: Point, colour: Array, thick: float, *, mirror: bool = True) -> None:
         """A bar of `thick` metres between two points of about one depth."""

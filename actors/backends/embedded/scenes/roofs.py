@@ -17,6 +17,7 @@ from actors.backends.embedded.scenes.canvas import (
     premultiplied,
     rgb,
     rgba,
+    soften,
     stack_over,
 )
 from actors.backends.embedded.scenes.motion import Veil
@@ -30,7 +31,7 @@ def old_town(stage: Stage) -> None:
     """Tiled roofs to the horizon under the morning sky, smoke from their chimneys."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.46, 0.5)))
-    paint_sky(stage, horizon, speed=3.4, clouds=max(stage.spec.light.cloud_cover, 0.55))
+    paint_sky(stage, horizon, speed=4.4, clouds=max(stage.spec.light.cloud_cover, 0.55))
     hills(stage, horizon, tall=0.7)
     smoke: list[tuple[float, float, float]] = []
     rows = 9
@@ -58,9 +59,9 @@ def old_town(stage: Stage) -> None:
             if spot is not None and 0.2 < u < 0.93:
                 smoke.append((spot[0], spot[1], size))
             x += wide * float(rng.uniform(0.82, 1.02))
-        stage.add_still(layer if u < 0.8 else cv2.GaussianBlur(layer, (0, 0), 0.8))
+        stage.add_still(layer if u < 0.8 else soften(layer, 0.8))
         if k in (2, 4, 6):
-            stage.add(_haze(stage, foot - size * 0.9, 50 + 40 * u, 0.5, 60 + 60 * u))
+            stage.add(_haze(stage, foot - size * 0.9, 60 + 45 * u, 0.62, 95 + 70 * u))
         if k in (3, 5, 6):
             for sx, sy, big in smoke[:5]:
                 _smoke(stage, sx, sy, big)
@@ -101,7 +102,7 @@ def _smoke(stage: Stage, x: float, y: float, size: float) -> None:
             dark=mix(stage.ambient, stage.haze, 0.35),
             lit=np.clip(mix(stage.haze, np.ones(3), 0.25), 0, 1),
             strength=0.82,
-            rise=max(size * 0.3, 16.0),
+            rise=max(size * 0.42, 22.0),
             light_side=stage.sun_side,
         )
     )
@@ -241,8 +242,8 @@ def water_tower(stage: Stage, layer: Image8, x: float, foot: float, size: float)
         )
     columns = 22
     for k in range(columns):
-        a, b = -1 + 2 * k / columns, -1 + 2 * (k + 1) / columns
-        mid = (a + b) / 2
+        left, right = -1 + 2 * k / columns, -1 + 2 * (k + 1) / columns
+        mid = (left + right) / 2
         light = float(
             np.clip(0.5 + 0.6 * mid * stage.sun_side * 1.6 + 0.15 * np.sqrt(max(1 - mid * mid, 0)), 0.03, 1)
         )
@@ -250,12 +251,14 @@ def water_tower(stage: Stage, layer: Image8, x: float, foot: float, size: float)
         tone = stage.hazed(stage.lit(wood, light), 0.12)
         cv2.rectangle(
             layer,
-            (int(x + a * 36 * px), int(tank_high)),
-            (int(x + b * 36 * px), int(tank_low)),
+            (int(x + left * 36 * px), int(tank_high)),
+            (int(x + right * 36 * px), int(tank_low)),
             rgba(tone),
             -1,
         )
-        hat = np.array([(x + a * 41 * px, tank_high), (x + b * 41 * px, tank_high), (x, tank_high - 30 * px)])
+        hat = np.array(
+            [(x + left * 41 * px, tank_high), (x + right * 41 * px, tank_high), (x, tank_high - 30 * px)]
+        )
         cap = stage.hazed(stage.lit(rgb("#6a5648"), light), 0.12)
         cv2.fillConvexPoly(layer, (hat * 8).astype(np.int32), rgba(cap), cv2.LINE_AA, 3)
     for share in (0.12, 0.5, 0.88):

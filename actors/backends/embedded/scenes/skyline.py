@@ -19,6 +19,7 @@ from actors.backends.embedded.scenes.canvas import (
     rgb,
     rgba,
     smoothstep,
+    soften,
     stack_over,
     stock_texture,
 )
@@ -103,8 +104,9 @@ def tower(
                 cells.append((x, row, pane_w, pane_h))
     colour[: max(pane_h // 2, 2)] *= 1.2
     tone = stage.hazed(np.clip(colour, 0, 1), away)
-    for x, y, w, h in cells:
-        tone[y : y + h, x : x + w] = mix(tone[y : y + h, x : x + w], colour[y : y + h, x : x + w], 0.6)
+    for cx, cy, cw, ch in cells:
+        pane = (slice(cy, cy + ch), slice(cx, cx + cw))
+        tone[pane] = mix(tone[pane], colour[pane], 0.6)
     if rng.random() < 0.4 and wide > 30:
         step, inset = int(tall * rng.uniform(0.05, 0.2)), int(wide * rng.uniform(0.1, 0.25))
         alpha[:step, :inset] = 0
@@ -115,9 +117,13 @@ def tower(
         for x in (1, split, wide - 2):
             if rng.random() < 0.6:
                 reach = int(tall * rng.uniform(0.4, 1.0))
-                tone[:reach, max(x - 1, 0) : x + max(int(stage.px(2)), 1)] = strip * float(rng.uniform(0.6, 1.0))
+                tone[:reach, max(x - 1, 0) : x + max(int(stage.px(2)), 1)] = strip * float(
+                    rng.uniform(0.6, 1.0)
+                )
         point = int(wide * 0.5)
-        rise = np.arange(tall)[:, None] < np.abs(np.arange(wide)[None, :] - point) * float(rng.uniform(0.5, 1.8))
+        rise = np.arange(tall)[:, None] < np.abs(np.arange(wide)[None, :] - point) * float(
+            rng.uniform(0.5, 1.8)
+        )
         if rng.random() < 0.7:
             alpha[rise] = 0
             cells = [c for c in cells if not rise[c[1], c[0]]]
@@ -191,7 +197,7 @@ def _parapet(stage: Stage, top: float, *, brick: bool) -> None:
     y0 = stage.row(top)
     rows = h - y0
     photo = stock_texture("brick" if brick else "gravel")[: max(rows * 2, 400), :1280]
-    photo = cv2.resize(photo, (w, rows), interpolation=cv2.INTER_AREA)[..., None]
+    photo = np.asarray(cv2.resize(photo, (w, rows), interpolation=cv2.INTER_AREA), np.float32)[..., None]
     base = rgb("#8a6250") if brick else rgb("#7c7874")
     rough = fbm(rng, rows, w, cell=120, octaves=5)[..., None]
     wall = stage.lit(np.clip(base * (0.45 + 0.55 * photo) * (0.8 + 0.4 * rough), 0, 1), 0.24)
@@ -202,7 +208,7 @@ def _parapet(stage: Stage, top: float, *, brick: bool) -> None:
     full = np.zeros((h, w, 3), np.float32)
     alpha = np.zeros((h, w), np.float32)
     full[y0:], alpha[y0:] = wall, 1
-    stage.add_still(cv2.GaussianBlur(premultiplied(full, alpha), (0, 0), 1.0))
+    stage.add_still(soften(premultiplied(full, alpha), 1.0))
 
 
 def planters(stage: Stage, foot: float, *, tall: float = 280.0) -> None:
@@ -252,17 +258,17 @@ def planters(stage: Stage, foot: float, *, tall: float = 280.0) -> None:
         )
         cv2.fillConvexPoly(pot, (shape * 8).astype(np.int32), rgba(tone * 0.75), cv2.LINE_AA, 3)
         cv2.rectangle(pot, (int(x0 - 8), int(y0)), (int(x1 + 8), int(y0 + stage.px(16))), rgba(tone), -1)
-        stage.add_still(cv2.GaussianBlur(pot, (0, 0), 1.0))
+        stage.add_still(soften(pot, 1.0))
 
 
 def _rooftop(stage: Stage) -> None:
     """A roof over the city: at dusk with lit windows, in golden light with water towers and steam."""
     golden = bool(stage.option("rooftops"))
     horizon = stage.row(float(stage.rng.uniform(0.6, 0.66)))
-    paint_sky(stage, horizon, speed=3.2, clouds=max(stage.spec.light.cloud_cover, 0.6))
+    paint_sky(stage, horizon, speed=4.4, clouds=max(stage.spec.light.cloud_cover, 0.6))
     lit = 0.05 if golden else 0.28
     towers(stage, horizon + int(stage.px(16)), planes=((0.95, 130, 46), (0.75, 180, 62)), lit=lit)
-    stage.add(drifting_haze(stage, horizon - stage.px(20), 75, 0.42, 70))
+    stage.add(drifting_haze(stage, horizon - stage.px(20), 85, 0.6, 105))
     towers(stage, horizon + int(stage.px(70)), planes=((0.5, 190, 92),), lit=lit)
     if golden:
         _near_roofs(stage, horizon)
@@ -349,8 +355,8 @@ def _riverside(stage: Stage) -> None:
     """Lit towers beyond a river, mirrored in it; a railing in front."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.5, 0.55)))
-    paint_sky(stage, horizon, speed=2.2, clouds=max(stage.spec.light.cloud_cover, 0.45))
-    towers(stage, horizon - 2, planes=((0.85, 100, 40), (0.55, 150, 62), (0.25, 120, 84)), lit=0.5)
+    paint_sky(stage, horizon, speed=4.2, clouds=max(stage.spec.light.cloud_cover, 0.6))
+    towers(stage, horizon - 2, planes=((0.85, 130, 40), (0.55, 200, 58), (0.25, 170, 76)), lit=0.55)
     quay = blank(h, w)
     cv2.rectangle(
         quay, (0, horizon - int(stage.px(7))), (w, horizon + 2), rgba(stage.lit(rgb("#4a4844"), 0.3)), -1
@@ -358,7 +364,7 @@ def _riverside(stage: Stage) -> None:
     stage.add_still(quay)
     spots = [(float(x), horizon - stage.px(16)) for x in np.arange(stage.px(20), w, stage.px(52))]
     stage.add(
-        Lamps(rng, spots, [glow_sprite(rgb("#ffd08a"), int(stage.px(44)) | 1, 0.65, core=1.0)], depth=0.4)
+        Lamps(rng, spots, [glow_sprite(rgb("#ffd08a"), int(stage.px(44)) | 1, 0.75, core=1.2)], depth=0.5)
     )
     stage.add(Aircraft(rng, width=w, top=stage.row(0.06), bottom=stage.row(0.25), count=3))
     alpha = np.zeros((h, w), np.float32)
@@ -370,7 +376,7 @@ def _riverside(stage: Stage) -> None:
             alpha,
             horizon=horizon - int(stage.px(24)),
             shore=horizon,
-            deep=mix(stage.sky_top, stage.haze, 0.3) * 0.7,
+            deep=mix(stage.sky_top, stage.sky_low, 0.35) * 0.8,
             calm=0.22,
             scale=1.35,
             clarity=1.0,
@@ -418,7 +424,7 @@ def _railing(stage: Stage) -> None:
     alpha = np.zeros((h, w), np.float32)
     alpha[low:] = 1
     stage.add_still(premultiplied(np.clip(floor, 0, 1), alpha))
-    stage.add_still(cv2.GaussianBlur(layer, (0, 0), 1.1))
+    stage.add_still(soften(layer, 1.1))
 
 
 def _megacity(stage: Stage) -> None:
@@ -470,7 +476,7 @@ def _cloud_sea(stage: Stage, middle: int, half: float, strength: float, speed: f
 
 def _glyphs(stage: Stage, horizon: int) -> None:
     """Holographic panels that hang before the towers."""
-    from actors.backends.embedded.scenes.street_kinds import _tubes
+    from actors.backends.embedded.scenes.neon import tubes
     from actors.backends.embedded.scenes.streetlife import Signs
 
     rng = stage.rng
@@ -479,7 +485,7 @@ def _glyphs(stage: Stage, horizon: int) -> None:
     for k in range(7):
         w = int(stage.px(float(rng.uniform(46, 110))))
         h = int(w * float(rng.uniform(0.8, 2.2)))
-        light: Array = _tubes(rng, h, w, colours[k % 4])
+        light: Array = tubes(rng, h, w, colours[k % 4])
         pad = w // 2
         halo = np.zeros((h + 2 * pad, w + 2 * pad, 3), np.float32)
         halo[pad : pad + h, pad : pad + w] = light * 0.8 + colours[k % 4] * 0.12

@@ -190,7 +190,7 @@ def street(stage: Stage) -> None:
         kind = replace(kind, look=replace(kind.look, lit=0.75), spill=1.5, lamps=12.0, flicker=0.07)
     horizon = stage.row(float(stage.rng.uniform(0.5, 0.55)))
     dark = float(stage.key.mean()) < 0.62
-    paint_sky(stage, horizon + 10, sun=not dark, speed=2.6)
+    paint_sky(stage, horizon + 10, sun=not dark, speed=3.4)
     wet = 0.85 if stage.option("wet") else 0.0
     road = Road(stage, half=kind.row.half, horizon=horizon, wet=wet)
     road.haze_depth = kind.haze
@@ -230,7 +230,8 @@ def street(stage: Stage) -> None:
         stage.add(layer)
     _glow(road, kind, lamps, spill)
     street_kinds.in_front(road, name, kind.row, houses)
-    airborne(stage, horizon)
+    if name != "western":  # its heat shimmers behind the houses, not over them
+        airborne(stage, horizon)
 
 
 def _drain(stage: Stage) -> None:
@@ -348,9 +349,10 @@ def _ground(road: Road, kind: Kind, lamps: list[Lamp], sunlit: tuple[float, floa
     colour = colour * corner[..., None]
     if lamps:
         small = (stage.width // 8, max(rows // 8, 2))
-        sx, sz = (cv2.resize(a, small, interpolation=cv2.INTER_AREA) for a in (x, depth))
+        sx = np.asarray(cv2.resize(x, small, interpolation=cv2.INTER_AREA), np.float32)
+        sz = np.asarray(cv2.resize(depth, small, interpolation=cv2.INTER_AREA), np.float32)
         light = lamplight(sx, 0.0, sz, lamps)
-        light = cv2.resize(light, (stage.width, rows), interpolation=cv2.INTER_LINEAR)
+        light = np.asarray(cv2.resize(light, (stage.width, rows)), np.float32)
         colour = colour + albedo * light * (0.3 if stage.option("snow") else 1.0)
     share = (1 - np.exp(-depth / road.haze_depth)) * stage.haze_amount
     return lay_ground(road, mix(np.clip(colour, 0, 1), stage.haze, np.clip(share, 0, 0.96)))

@@ -16,7 +16,9 @@ from actors.backends.embedded.scenes.perspective import Road
 _FLAGS = ("#c8402c", "#e8b03c", "#3f7a5a", "#3a5f9a", "#efe6d6", "#a03a68")
 
 
-def pennants(road: Road, depths: tuple[float, ...], high: float, colours: tuple[str, ...] = _FLAGS) -> list[Layer]:
+def pennants(
+    road: Road, depths: tuple[float, ...], high: float, colours: tuple[str, ...] = _FLAGS
+) -> list[Layer]:
     """Strings of small triangular flags from wall to wall, one swaying layer."""
     stage = road.stage
     layer = blank(stage.height, stage.width)

@@ -18,6 +18,7 @@ from actors.backends.embedded.scenes.canvas import (
     lay_over,
     rgba,
     smoothstep,
+    soften,
 )
 from actors.backends.embedded.scenes.lights import glow_sprite, waver
 from actors.backends.embedded.scenes.particles import add_light
@@ -54,8 +55,10 @@ class Pools:
         value = np.tensordot(wave.astype(np.float32), self._masks, axes=(0, 0)) * self._depth
         value3 = 1 + value[..., None] * self._tint
         scale8 = np.clip(value3 * 100 + 0.5, 0, 255).astype(np.uint8)
-        scale8 = cv2.resize(scale8, (canvas.shape[1], canvas.shape[0]), interpolation=cv2.INTER_LINEAR)
-        cv2.multiply(canvas, scale8, dst=canvas, scale=1 / 100)
+        size = (canvas.shape[1], canvas.shape[0])
+        cv2.multiply(
+            canvas, cv2.resize(scale8, size, interpolation=cv2.INTER_LINEAR), dst=canvas, scale=1 / 100
+        )
 
 
 class WetGround:
@@ -108,9 +111,14 @@ class WetGround:
         both = np.dstack([seen[..., :3], share.astype(np.uint8)])
         both = cv2.resize(both, size, interpolation=cv2.INTER_LINEAR)
         amount = cv2.merge([both[..., 3]] * 3)
+        kept = 255 - cv2.convertScaleAbs(amount, alpha=0.45)
         light = cv2.multiply(np.ascontiguousarray(both[..., :3]), amount, scale=1 / 255)
-        dim = cv2.multiply(target, 255 - cv2.multiply(amount, 0.45), scale=1 / 255)
+        dim = cv2.multiply(target, kept, scale=1 / 255)
         target[...] = cv2.add(dim, light)
+
+
+def _stretched(sprite: Image8, width: int, height: int) -> Image8:
+    return np.asarray(cv2.resize(sprite, (width, height)), np.uint8)
 
 
 class Cars:
@@ -145,7 +153,7 @@ class Cars:
         sizes = (9, 15, 23, 35, 53, 79, 117, 161)
         self._banks = [[glow_sprite(c, n, 0.95, core=1.4) for n in sizes] for c in colours]
         self._streaks = [
-            [cv2.resize(glow_sprite(c, n, 0.9), (max(n // 2, 3), n * 3)) for n in sizes] for c in colours
+            [_stretched(glow_sprite(c, n, 0.9), max(n // 2, 3), n * 3) for n in sizes] for c in colours
         ]
         self._sizes = np.array(sizes)
 
@@ -204,7 +212,7 @@ def _car_body(canvas: Image8, x: float, y: float, scale: float, level: float) ->
     cv2.fillConvexPoly(
         layer, (glass * 8).astype(np.int32), rgba(np.array((0.13, 0.14, 0.18)), 0.9 * level), cv2.LINE_AA, 3
     )
-    lay_over(canvas, cv2.GaussianBlur(layer, (0, 0), 0.8), x0, y0)
+    lay_over(canvas, soften(layer, 0.8), x0, y0)
 
 
 class Signs:
@@ -303,7 +311,7 @@ class Tumbleweed:
             p = (int((n / 2 + r0 * np.cos(a)) * 8), int((n / 2 + r0 * np.sin(a)) * 8))
             q = (int((n / 2 + r1 * np.cos(b)) * 8), int((n / 2 + r1 * np.sin(b)) * 8))
             cv2.line(big, p, q, rgba(colour * float(rng.uniform(0.5, 1.1))), 1, cv2.LINE_AA, 3)
-        self._sprite = cv2.resize(big, (size, size), interpolation=cv2.INTER_AREA)
+        self._sprite = np.asarray(cv2.resize(big, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
         self._x, self._y, self._speed, self._size = x, y, speed, size
 
     def draw(self, canvas: Image8, seconds: float) -> None:
@@ -312,5 +320,5 @@ class Tumbleweed:
         hop = abs(np.sin(2.6 * seconds)) * n * 0.5
         turn = -360 * self._speed * seconds / (np.pi * n)
         m = cv2.getRotationMatrix2D((n / 2, n / 2), float(turn), 1.0)
-        moved: Array | Image8 = cv2.warpAffine(self._sprite, m, (n, n))
-        lay_over(canvas, np.asarray(moved, np.uint8), int(x - n / 2), int(self._y - n - hop))
+        moved = np.asarray(cv2.warpAffine(self._sprite, m, (n, n)), np.uint8)
+        lay_over(canvas, moved, int(x - n / 2), int(self._y - n - hop))

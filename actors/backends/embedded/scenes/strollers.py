@@ -18,7 +18,7 @@ from actors.backends.embedded.scenes.perspective import Road
 
 @dataclass(frozen=True)
 class Stroll:
-    """From (x0, z0) to (x1, z1) in metres, at `pace` m/s; at the end it starts again, out of sight by a fade."""
+    """From (x0, z0) to (x1, z1) in metres, at `pace` m/s; at the end it fades and starts again."""
 
     x0: float
     z0: float
@@ -79,11 +79,8 @@ class Strollers:
             step = int(((walk.pace * seconds / 1.45 + self._phase[i]) % 1.0) * _STEPS) % _STEPS
             sprite = self._banks[i][step]
             k = self._road.scale(z) * self._size[i] / sprite.shape[0]
-            sprite = cv2.resize(
-                sprite,
-                (max(int(sprite.shape[1] * k), 2), max(int(sprite.shape[0] * k), 3)),
-                interpolation=cv2.INTER_AREA,
-            )
+            size = (max(int(sprite.shape[1] * k), 2), max(int(sprite.shape[0] * k), 3))
+            sprite = np.asarray(cv2.resize(sprite, size, interpolation=cv2.INTER_AREA), np.uint8)
             fade = float(np.clip(min(u, 1 - u) * 9, 0, 1))
             if fade < 0.99:
                 sprite = np.asarray(sprite * fade).astype(np.uint8)
