@@ -190,13 +190,13 @@ class Dapple:
         for k, shadow in enumerate(self._shadows):
             gust = cv2.remap(
                 self._noise,
-                np.asarray((self._gx * (14 / w) - 9 * t + 40 * k) % 128, np.float32),
-                np.asarray((self._gy * (14 / w) + 2 * t + 60 * k) % 128, np.float32),
+                np.asarray((self._gx * (7 / w) - 9 * t + 40 * k) % 128, np.float32),
+                np.asarray((self._gy * (7 / w) + 2 * t + 60 * k) % 128, np.float32),
                 cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_WRAP,
             )
             swing = np.sin(2.3 * t + self._p[k]) + 0.6 * np.sin(3.9 * t + self._p[k + 2] + self._gx * (3 / w))
-            dx = self._sway * down * (0.55 * gust + 0.6 * swing).astype(np.float32)
+            dx = self._sway * down * (0.6 * gust + 0.6 * swing).astype(np.float32)
             moved = cv2.remap(
                 shadow,
                 self._gx + dx,

@@ -122,11 +122,11 @@ class Screens:
             if not sheet.seen:
                 continue
             p = self._p[i]
-            u = np.asarray((np.floor(self._gx / 3) * 1.6 + p[0] + 9 * seconds) % 64, np.float32)
+            u = np.asarray((np.floor(self._gx / 3) * 1.6 + p[0] + 6 * seconds) % 64, np.float32)
             v = np.asarray((np.floor(self._gy / 3) * 1.6 + p[1]) % 64, np.float32)
             a = cv2.remap(self._noise[0], u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             u2 = np.asarray((self._gx * 0.5 + p[2]) % 64, np.float32)
-            v2 = np.asarray((self._gy * 0.5 - 16 * seconds + p[0]) % 64, np.float32)
+            v2 = np.asarray((self._gy * 0.5 - 9 * seconds + p[0]) % 64, np.float32)
             b = cv2.remap(self._noise[1], u2, v2, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             block = smoothstep(0.5, 0.8, a) * 0.95
             sky = np.clip(0.34 + 0.22 * b, 0.05, 1)
@@ -161,7 +161,7 @@ class Neon:
             eight = np.clip(light, 0, 255).astype(np.uint8)
             x, y, bw, bh = cv2.boundingRect(eight.max(2))
             self._lights.append((np.ascontiguousarray(eight[y : y + bh, x : x + bw]), x, y))
-        self._hz, self._phase = waver(stage.rng, len(groups), 0.75)
+        self._hz, self._phase = waver(stage.rng, len(groups), 0.5)
 
     def draw(self, canvas: Image8, seconds: float) -> None:
         weights = np.array([0.45, 0.35, 0.15, 0.05], np.float32)

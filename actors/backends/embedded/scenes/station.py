@@ -53,6 +53,7 @@ class Planet:
         body = mix(sea * 0.42, sea * 0.9, np.clip(0.5 + 0.25 * detail, 0, 1))
         ground = mix(rgb("#5f7a4a"), rgb("#a8916a"), np.clip(0.5 + 0.35 * detail, 0, 1))
         self._map = (mix(body, ground, smoothstep(0.55, 0.75, land + 0.15 * detail)) * 255).astype(np.float32)
+        self._mean = self._map.mean((0, 1))
         swirl = tile_noise(rng, 512, 1.6)
         warp = tile_noise(rng, 512, 2.0)
         ix, iy = np.meshgrid(np.arange(512, dtype=np.float32), np.arange(512, dtype=np.float32))
@@ -64,6 +65,8 @@ class Planet:
             borderMode=cv2.BORDER_WRAP,
         )
         self._clouds = smoothstep(0.1, 1.35, curled + 0.3 * detail)
+        # near the limb the map is squeezed below a pixel: it fades into its mean there
+        self._plain = smoothstep(0.16, 0.42, z)[..., None]
         self._ice = ice * 255
         self._turn = turn
         box = cv2.boundingRect(((self._disc > 0) | (outer > 0.02)).astype(np.uint8))
@@ -81,6 +84,9 @@ class Planet:
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_WRAP,
         )[..., None]
+        plain = self._plain[cut]
+        cover = cover * plain + 0.32 * (1 - plain)
+        ground = ground * plain + self._mean * (1 - plain)
         picture = ((ground + (self._ice - ground) * cover) * self._light[cut]) * self._disc[cut][
             ..., None
         ] + self._air[cut]
@@ -203,9 +209,9 @@ def station(stage: Stage) -> None:
     stage.plate += smoothstep(0.5, 0.95, nebula)[..., None] * rgb("#2a2a5a") * 0.4
     way = 1.0 if rng.random() < 0.5 else -1.0
     stage.add(Stars(rng, width=w, bottom=h, count=900, strength=1.0, drift=way * stage.px(16)))
-    radius = stage.px(float(rng.uniform(520, 620)))
-    px_, py_ = w * (0.5 + way * float(rng.uniform(0.08, 0.16))), h * 0.62 + radius * 0.72
-    stage.add(Planet(stage, px_, py_, radius, turn=way * 13.0))
+    radius = stage.px(float(rng.uniform(600, 700)))
+    px_, py_ = w * (0.5 + way * float(rng.uniform(0.08, 0.16))), h * 0.6 + radius * 0.7
+    stage.add(Planet(stage, px_, py_, radius, turn=way * 17.0))
     space = Space(stage, wide=6.6, deep=6.4, tall=2.9, yaw=float(rng.uniform(-0.04, 0.04)))
     cool = rgb("#cfe2ff")
     space.ambient = stage.ambient * 1.25

@@ -62,7 +62,7 @@ def _corners(
 
 def _white(stage: Stage) -> None:
     rng = stage.rng
-    _cyclorama(stage, 0.7, tone=0.7, pool=0.14, lift=0.08)
+    _cyclorama(stage, 0.7, tone=0.68, pool=0.12, lift=0.08)
     left = stage.sun_x < 0.5
     w, h = 300, 190
     edge = sun_patch(w, h, cols=3, rows=1, bar=0.03, soft=5.0, slant=0.35)
@@ -75,12 +75,12 @@ def _white(stage: Stage) -> None:
             _corners(stage, quad),
             (stage.width, stage.height),
             np.clip(edge * 0.9 + 0.1, 0, 1).astype(np.float32) * _rim(w, h),
-            gain=np.array((0.44, 0.42, 0.385), np.float32),
+            gain=np.array((0.5, 0.475, 0.435), np.float32),
             leaf=0.06,
             soft=2.8,
-            sway=12.0,
+            sway=15.0,
             count=11,
-            pace=1.0,
+            pace=1.2,
         )
     )
     mask = np.ones((stage.height, stage.width), np.float32)
@@ -230,7 +230,10 @@ def _dark(stage: Stage) -> None:
     stage.plate = np.clip(base * mix(np.ones(3), stage.colour("accent"), 0.35), 0, 1).astype(np.float32)
     fall = (smoothstep(1.05, 0.5, y) * (0.6 + 0.4 * np.exp(-((x / 0.9) ** 2)))).astype(np.float32)
     accent = stage.colour("accent")
-    for at, strength, speed in ((stage.sun_x * 0.6 + 0.02, 0.42, 1.9), (1.02 - stage.sun_x * 0.3, 0.3, -1.6)):
+    for at, strength, speed in (
+        (stage.sun_x * 0.6 + 0.02, 0.34, 0.8),
+        (1.02 - stage.sun_x * 0.3, 0.26, -0.65),
+    ):
         stage.add(
             Beams(
                 rng,
@@ -239,7 +242,7 @@ def _dark(stage: Stage) -> None:
                 accent,
                 strength=strength,
                 speed=speed,
-                fine=5.5,
+                fine=8.5,
             )
         )
     haze = np.asarray(smoothstep(0.1, 0.55, y) * smoothstep(1.0, 0.75, y) * np.ones_like(x), np.float32)
