@@ -130,7 +130,7 @@ def colour_name(rgb: npt.NDArray[np.floating]) -> str:
 
 
 def dominant_colours(pixels: npt.NDArray[np.uint8], least_share: float = _MIN_COLOUR_SHARE) -> list[str]:
-    """Names of the colours of (n, 3) pixels, commonest first, each of at least `least_share`; at least one."""
+    """Names of the colours of (n, 3) pixels, commonest first, of at least `least_share` each; never none."""
     names, counts = np.unique(_colour_names(pixels.reshape(1, -1, 3).astype(np.float32)), return_counts=True)
     order = np.lexsort((names, -counts))
     kept = [str(names[index]) for index in order if counts[index] >= least_share * counts.sum()]
