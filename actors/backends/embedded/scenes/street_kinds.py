@@ -21,6 +21,7 @@ from actors.backends.embedded.scenes.canvas import (
 from actors.backends.embedded.scenes.facades import facade
 from actors.backends.embedded.scenes.figures import Banner, cloth
 from actors.backends.embedded.scenes.houses import House, Lamp, Row, chimneys
+from actors.backends.embedded.scenes.kinds_of_street import KINDS
 from actors.backends.embedded.scenes.motion import HeatHaze, Layer
 from actors.backends.embedded.scenes.neon import hotel_sign, neon_signs
 from actors.backends.embedded.scenes.particles import Flock
@@ -48,8 +49,6 @@ from actors.backends.embedded.scenes.strollers import Stroll, Strollers
 
 def far_end(road: Road, name: str, row: Row) -> None:
     """What closes the street at its end, deep in the air."""
-    from actors.backends.embedded.scenes.street import _KINDS
-
     stage = road.stage
     rng = stage.rng
     if name in ("village", "western", "market", "cafe"):
@@ -58,7 +57,7 @@ def far_end(road: Road, name: str, row: Row) -> None:
         return
     if name in ("cafe", "village", "market"):
         church(road, row.end * 1.3, float(rng.uniform(-0.3, 0.3)) * row.half)
-    look = _KINDS[name].look
+    look = KINDS[name].look
     layers = ((1.35, 1.5), (1.02, 1.0)) if name in ("neon", "boulevard") else ((1.02, 0.85),)
     for far, grow in layers:
         z = row.end * far

@@ -280,7 +280,7 @@ class Streams:
         steps = np.linspace(size[0], size[1], 6)
         self._banks = [
             [
-                cv2.resize(glow_sprite(c, int(s * 2) | 1, 0.7, core=1.0), (int(s * 3) | 1, int(s * 1.6) | 1))
+                _stretched(glow_sprite(c, int(s * 2) | 1, 0.7, core=1.0), int(s * 3) | 1, int(s * 1.6) | 1)
                 for s in steps
             ]
             for c in colours
