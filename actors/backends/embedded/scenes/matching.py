@@ -19,6 +19,9 @@ import numpy.typing as npt
 from schemas.taxonomy import SceneSpec, all_scenes
 
 Vectors = npt.NDArray[np.float32]
+_ASKED_OF = ("background", "subject", "scene", "setting", "environment")
+_OPENING_CHARACTERS = 48
+"""An instruction says within these what is to be changed; the same words later belong to the new place."""
 
 
 def match(prompt: str) -> SceneSpec:
@@ -48,13 +51,15 @@ def _without_opening(prompt: str) -> str:
     is asked.
     """
     lowered = prompt.lower()
-    for verb in ("background", "subject", "scene", "setting", "environment"):
-        at = lowered.find(verb)
-        if 0 <= at < 48:
-            rest = prompt[at + len(verb) :].strip()
-            for word in ("with", "to", "into", "in", "against", "for", "by", "as"):
-                if rest.lower().startswith(word + " "):
-                    return rest[len(word) + 1 :]
+    places = [(lowered.find(word), word) for word in _ASKED_OF]
+    found = [place for place in places if 0 <= place[0] < _OPENING_CHARACTERS]
+    if not found:
+        return prompt
+    at, asked = min(found)
+    rest = prompt[at + len(asked) :].strip()
+    for word in ("with", "to", "into", "in", "against", "for", "by", "as"):
+        if rest.lower().startswith(word + " "):
+            return rest[len(word) + 1 :]
     return prompt
 
 
