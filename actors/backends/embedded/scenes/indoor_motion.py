@@ -175,7 +175,9 @@ class Dapple:
         self._shadows = (near, far)
         self._patch = patch.astype(np.float32)
         self._sheet = Sheet(goal, (w, h), picture, step=2)
-        self._gain = np.asarray(gain, np.float32)
+        # gains use the whole 8 bits, or soft edges would show steps
+        self._unit = 254.0 / (1 + float(np.max(gain)))
+        self._curves = [_gain_curve(float(g), self._unit) for g in gain]
         gx, gy = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
         self._gx, self._gy = gx, gy
         self._noise = tile_noise(rng, 128, 1.7)
@@ -208,12 +210,12 @@ class Dapple:
         level = self._sheet.warp(np.clip(light * 255, 0, 255).astype(np.uint8))
         s = self._sheet
         target = canvas[s.y : s.y + s.h, s.x : s.x + s.w]
-        gains = cv2.merge([cv2.LUT(level, _gain_curve(float(g))) for g in self._gain])
-        cv2.multiply(target, gains, dst=target, scale=1 / 64)
+        gains = cv2.merge([cv2.LUT(level, curve) for curve in self._curves])
+        cv2.multiply(target, gains, dst=target, scale=1 / self._unit)
 
 
-def _gain_curve(gain: float) -> Image8:
-    return np.clip(64 * (1 + gain * np.arange(256) / 255), 0, 255).astype(np.uint8)
+def _gain_curve(gain: float, unit: float) -> Image8:
+    return np.clip(unit * (1 + gain * np.arange(256) / 255), 0, 255).astype(np.uint8)
 
 
 class Glow:
@@ -236,6 +238,7 @@ class Glow:
         ]
         self._hz, self._phase = waver(rng, len(maps), lively)
         self._depth, self._tint = depth, np.asarray(tint, np.float32)
+        self._unit = 254.0 / (1 + 1.5 * depth * float(np.sum(self._maps, axis=0).max()))
 
     def draw(self, canvas: Image8, seconds: float) -> None:
         weights = np.array([0.3, 0.36, 0.24, 0.1], np.float32)
@@ -244,9 +247,9 @@ class Glow:
         for m, k in zip(self._maps, level, strict=True):
             total += m * np.float32(k)
         gain = 1 + total[..., None] * self._tint
-        small = np.clip(gain * 100, 0, 255).astype(np.uint8)
+        small = np.clip(gain * self._unit, 0, 255).astype(np.uint8)
         full = cv2.resize(small, (canvas.shape[1], canvas.shape[0]), interpolation=cv2.INTER_LINEAR)
-        cv2.multiply(canvas, full, dst=canvas, scale=1 / 100)
+        cv2.multiply(canvas, full, dst=canvas, scale=1 / self._unit)
 
 
 class HangingLamps:

@@ -20,10 +20,11 @@ from actors.backends.embedded.scenes.canvas import (
     smoothstep,
     vertical_gradient,
 )
-from actors.backends.embedded.scenes.indoor_motion import Dapple, sun_patch
+from actors.backends.embedded.scenes.indoor_motion import Dapple, Glow, sun_patch
 from actors.backends.embedded.scenes.lights import Beams
-from actors.backends.embedded.scenes.motion import Shade, Veil
+from actors.backends.embedded.scenes.motion import Veil
 from actors.backends.embedded.scenes.particles import Drift, Rain, Swarm, add_light, dot_sprites
+from actors.backends.embedded.scenes.room_parts import halo
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.wet_glass import WetGlass
 
@@ -83,8 +84,11 @@ def _white(stage: Stage) -> None:
             pace=1.2,
         )
     )
-    mask = np.ones((stage.height, stage.width), np.float32)
-    stage.add(Shade(rng, mask, depth=0.035, size=stage.px(620), speed=(stage.px(70), stage.px(14)), beta=2.4))
+    glow = [
+        halo(stage, stage.width * x, stage.height * y, stage.px(420))
+        for x, y in ((0.12, 0.3), (0.88, 0.35), (0.3, 0.95), (0.75, 0.9))
+    ]
+    stage.add(Glow(rng, glow, depth=0.035, lively=0.2, tint=(1.0, 1.0, 1.0)))
     stage.vignette = 0.1
 
 
