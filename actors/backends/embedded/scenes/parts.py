@@ -1,4 +1,5 @@
-"""Parts that several families of scenes share: far land, meadows, trees in depth, small flying things.
+"""Parts that several families of scenes share: far land, meadows, fog; trees and what
+flies, gathered from their modules.
 
 What a reader gets wrong: everything is placed by rows; `horizon` is the row of eye height, and the middle of
 the lower picture is kept calm because a person will stand there.
@@ -8,40 +9,38 @@ from __future__ import annotations
 
 import numpy as np
 
+from actors.backends.embedded.scenes.airborne import airborne
 from actors.backends.embedded.scenes.canvas import (
     Array,
     Colour,
-    Image8,
-    blank,
     fbm,
     mix,
     premultiplied,
     rgb,
     smoothstep,
 )
-from actors.backends.embedded.scenes.motion import HeatHaze, Swaying, Veil
-from actors.backends.embedded.scenes.particles import (
-    Butterflies,
-    Drift,
-    Flock,
-    Rain,
-    Swarm,
-    dot_sprites,
-    tumbling_sprites,
-)
+from actors.backends.embedded.scenes.groves import acacia, ground_shadows, grove, leafage, tree_bank
+from actors.backends.embedded.scenes.motion import Swaying, Veil
 from actors.backends.embedded.scenes.plants import (
-    Leafage,
-    Sprite,
     blades,
-    broadleaf,
-    conifer,
     flower_heads,
-    plant,
-    resized,
-    tinted,
 )
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.terrain import ground_picture, render_terrain, ridged, rolling, tree_line
+
+__all__ = [
+    "acacia",
+    "airborne",
+    "far_trees",
+    "fog",
+    "ground_shadows",
+    "grove",
+    "hills",
+    "leafage",
+    "meadow",
+    "mountains",
+    "tree_bank",
+]
 
 
 def mountains(
@@ -232,172 +231,6 @@ def meadow(
         )
 
 
-def leafage(
-    stage: Stage, *, dark: Colour | None = None, lit: Colour | None = None, away: float = 0.0
-) -> Leafage:
-    """The scene's foliage colours in its light, seen from a distance 0..1."""
-    d = stage.colour("foliage") if dark is None else dark
-    b = stage.colour("foliage_lit") if lit is None else lit
-    wood = stage.colour("trunk")
-    return Leafage(
-        stage.hazed(stage.lit(d * 0.62, 0.15), away),
-        stage.hazed(stage.lit(b, 1.0), away),
-        stage.hazed(stage.lit(wood * 0.7, 0.2), away),
-        stage.hazed(stage.lit(wood * 1.15, 0.9), away),
-    )
-
-
-def grove(
-    stage: Stage,
-    sprites: list[Sprite],
-    places: list[tuple[float, float, float]],
-    *,
-    away: float,
-    sway: float = 9.0,
-    flutter: float = 1.3,
-    glint: float = 0.12,
-    blur: float = 0.0,
-    shadows: bool = True,
-) -> None:
-    """Plant sprites at (x, foot row, tall px), all at about one distance, as one swaying layer."""
-    layer = blank(stage.height, stage.width)
-    weight = np.zeros((stage.height, stage.width), np.float32)
-    if shadows:
-        ground_shadows(stage, places, 0.34 * (1 - 0.6 * away))
-    for x, foot, tall in sorted(places, key=lambda p: p[1]):
-        sprite = sprites[int(stage.rng.integers(0, len(sprites)))]
-        scaled = resized(
-            sprite, max(int(tall), 8), flip=bool(stage.rng.random() < 0.5) and abs(stage.sun_side) < 0.35
-        )
-        if away > 0.02:
-            scaled = tinted(scaled, stage.haze, min(away * stage.haze_amount, 0.92))
-        plant(layer, weight, scaled, x, foot)
-    if blur > 0.3:
-        from actors.backends.embedded.scenes.canvas import soften
-
-        layer = soften(layer, blur)
-    stage.add(
-        Swaying(
-            layer, weight, stage.wind, sway=stage.px(sway), flutter=stage.px(flutter), glint=glint, drop=0.15
-        )
-    )
-
-
-def ground_shadows(stage: Stage, places: list[tuple[float, float, float]], strength: float) -> None:
-    """Soft shadows at the feet of plants or stones, drawn out away from the light."""
-    import cv2
-
-    mask = np.zeros((stage.height // 2, stage.width // 2), np.uint8)
-    for x, foot, tall in places:
-        offset = -stage.sun_side * tall * 0.28
-        cv2.ellipse(
-            mask,
-            (int((x + offset) / 2), int(foot / 2)),
-            (max(int(tall * 0.21), 2), max(int(tall * 0.028), 1)),
-            0,
-            0,
-            360,
-            255,
-            -1,
-        )
-    soft = cv2.GaussianBlur(mask, (0, 0), sigmaX=stage.px(9), sigmaY=stage.px(2.5))
-    alpha = cv2.resize(soft, (stage.width, stage.height)).astype(np.float32) / 255 * strength
-    stage.add_still(premultiplied(stage.ambient * 0.16, alpha))
-
-
-def tree_bank(stage: Stage, species: str, tall: int, count: int, *, leaves: int = 3400) -> list[Sprite]:
-    """A few different trees of one species, unhazed."""
-    rng, side = stage.rng, stage.sun_side
-    own = leafage(stage)
-    bank: list[Sprite] = []
-    for _ in range(count):
-        if species in ("pine", "snowpine"):
-            bank.append(
-                conifer(
-                    rng,
-                    tall,
-                    own,
-                    side=side,
-                    snow=stage.lit(rgb("#f2f6fa"), 0.75) if species == "snowpine" else None,
-                )
-            )
-        elif species == "blossom":
-            bank.append(
-                broadleaf(
-                    rng,
-                    tall,
-                    own,
-                    side=side,
-                    leaves=int(leaves * 1.25),
-                    leaf=0.8,
-                    spread=0.72,
-                    slim=0.85,
-                    trunk=0.24,
-                    thick=0.034,
-                    fill=1.1,
-                )
-            )
-        elif species == "birch":
-            bank.append(
-                broadleaf(
-                    rng,
-                    tall,
-                    own,
-                    side=side,
-                    leaves=int(leaves * 0.8),
-                    leaf=0.7,
-                    spread=0.42,
-                    trunk=0.34,
-                    thick=0.017,
-                    fill=0.9,
-                )
-            )
-        elif species == "acacia":
-            bank.append(acacia(stage, tall))
-        elif species == "bare":
-            bank.append(
-                broadleaf(
-                    rng,
-                    tall,
-                    own,
-                    side=side,
-                    leaves=leaves // 5,
-                    leaf=0.6,
-                    spread=0.6,
-                    trunk=0.27,
-                    thick=0.03,
-                )
-            )
-        else:
-            bank.append(
-                broadleaf(rng, tall, own, side=side, leaves=leaves, spread=float(rng.uniform(0.52, 0.68)))
-            )
-    return bank
-
-
-def acacia(stage: Stage, tall: int) -> Sprite:
-    """A flat-topped savanna tree."""
-    import cv2
-
-    sprite = broadleaf(
-        stage.rng,
-        tall,
-        leafage(stage),
-        side=stage.sun_side,
-        leaves=2600,
-        leaf=0.7,
-        spread=0.85,
-        trunk=0.3,
-        thick=0.022,
-        fill=0.8,
-    )
-    flat = cv2.resize(
-        sprite.layer, (int(sprite.layer.shape[1] * 1.35), int(tall * 0.72)), interpolation=cv2.INTER_AREA
-    )
-    weight = cv2.resize(sprite.weight, (flat.shape[1], flat.shape[0]))
-    return Sprite(flat, weight)
-
-
 def fog(
     stage: Stage,
     top: int,
@@ -424,135 +257,3 @@ def fog(
             size=stage.px(size),
         )
     )
-
-
-def airborne(stage: Stage, horizon: int) -> None:
-    """What flies, falls and floats, as the scene's motions say."""
-    rng, w, h = stage.rng, stage.width, stage.height
-    everywhere = (0, 0, w, h)
-    way = 1.0 if stage.wind._direction > 0 else -1.0
-    bright = 0.35 + 0.65 * float(stage.key.mean())
-    if stage.has("petals_fall"):
-        base = stage.colour("foliage_lit")
-        colours = [np.clip(stage.lit(c, 1.0), 0, 1) for c in (base, base * 0.94, mix(base, np.ones(3), 0.4))]
-        stage.add(
-            Swarm(
-                rng,
-                tumbling_sprites(colours, (3, 4, 6), rng, slim=0.6),
-                Drift(way * 46, 92, 30, 0.42, 0.8),
-                count=150,
-                region=everywhere,
-            )
-        )
-    if stage.has("leaves_fall"):
-        base, dark = stage.colour("foliage_lit"), stage.colour("foliage")
-        colours = [np.clip(stage.lit(c, 0.9), 0, 1) for c in (base, dark, mix(base, dark, 0.5))]
-        stage.add(
-            Swarm(
-                rng,
-                tumbling_sprites(colours, (4, 6, 8), rng, slim=0.5),
-                Drift(way * 62, 120, 42, 0.4, 0.9),
-                count=80,
-                region=everywhere,
-            )
-        )
-    if stage.has("snow_falls"):
-        white = np.clip(np.ones(3, np.float32) * (0.72 + 0.28 * bright), 0, 1).astype(np.float32)
-        stage.add(
-            Swarm(
-                rng,
-                dot_sprites(white, (4, 5, 7, 9, 13), 1.0, 0.85),
-                Drift(way * 42, 175, 24, 0.35),
-                count=360,
-                region=everywhere,
-                depth=(0.3, 1.0),
-            )
-        )
-    if stage.has("snow_drifts"):
-        white = np.ones(3, np.float32) * (0.8 + 0.2 * bright)
-        stage.add(
-            Swarm(
-                rng,
-                dot_sprites(white, (3, 4, 5), 1.0, 0.7),
-                Drift(way * 170, 34, 16, 0.6),
-                count=150,
-                region=(0, int(horizon * 0.6), w, h),
-                twinkle=0.7,
-            )
-        )
-    if stage.has("rain_falls"):
-        stage.add(Rain(rng, width=w, height=h, slant=0.1 * way))
-    if stage.has("dust_drifts") or stage.has("light_rays"):
-        stage.add(
-            Swarm(
-                rng,
-                dot_sprites(np.clip(stage.sun * 0.9, 0, 1), (4, 6, 9), 1.8, 0.55),
-                Drift(way * 26, -9, 26, 0.3),
-                count=80,
-                region=(0, int(h * 0.15), w, h),
-                additive=True,
-                twinkle=0.8,
-            )
-        )
-    if stage.has("embers_rise"):
-        ember = (
-            rgb("#ffa648")
-            if stage.option("fire") or stage.spec.builder == "industrial"
-            else stage.colour("accent", "#ffd9b0")
-        )
-        stage.add(
-            Swarm(
-                rng,
-                dot_sprites(ember, (4, 5, 8), 1.3, 0.95),
-                Drift(way * 34, -62, 26, 0.6),
-                count=90,
-                region=(0, int(h * 0.1), w, h),
-                additive=True,
-                twinkle=0.7,
-                fade=True,
-            )
-        )
-    if stage.has("bubbles_rise"):
-        stage.add(
-            Swarm(
-                rng,
-                dot_sprites(rgb("#d8f6ff"), (4, 6, 10), 0.5, 0.4),
-                Drift(4, -95, 14, 0.9),
-                count=46,
-                region=everywhere,
-                additive=True,
-            )
-        )
-    if stage.has("birds_fly"):
-        dark = stage.hazed(stage.ambient * 0.25, 0.35)
-        stage.add(
-            Flock(
-                rng,
-                width=w,
-                top=int(horizon * 0.22),
-                bottom=int(horizon * 0.75),
-                colour=dark,
-                size=stage.px(11),
-            )
-        )
-    if stage.has("butterflies"):
-        stage.add(
-            Butterflies(
-                rng,
-                region=(0, int(horizon * 1.02), w, int(h * 0.85)),
-                colours=[rgb("#f4b23c"), rgb("#f2efe6"), rgb("#6c8fe0")],
-            )
-        )
-    if stage.has("heat_ripples"):
-        stage.add(
-            HeatHaze(
-                rng,
-                max(horizon - int(stage.px(60)), 0),
-                min(horizon + int(stage.px(110)), h),
-                strength=stage.px(1.5),
-            )
-        )
-
-
-def layer_mask(stage: Stage, layer: Image8) -> Array:
-    return np.asarray(layer[..., 3], np.float32) / 255
