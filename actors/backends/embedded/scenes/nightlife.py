@@ -122,11 +122,11 @@ class Screens:
             if not sheet.seen:
                 continue
             p = self._p[i]
-            u = np.asarray((np.floor(self._gx / 3) * 1.6 + p[0] + 6 * seconds) % 64, np.float32)
+            u = np.asarray((np.floor(self._gx / 3) * 1.6 + p[0] + 3.5 * seconds) % 64, np.float32)
             v = np.asarray((np.floor(self._gy / 3) * 1.6 + p[1]) % 64, np.float32)
             a = cv2.remap(self._noise[0], u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             u2 = np.asarray((self._gx * 0.5 + p[2]) % 64, np.float32)
-            v2 = np.asarray((self._gy * 0.5 - 9 * seconds + p[0]) % 64, np.float32)
+            v2 = np.asarray((self._gy * 0.5 - 6 * seconds + p[0]) % 64, np.float32)
             b = cv2.remap(self._noise[1], u2, v2, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             block = smoothstep(0.5, 0.8, a) * 0.95
             sky = np.clip(0.34 + 0.22 * b, 0.05, 1)
@@ -269,7 +269,7 @@ def arcade(stage: Stage) -> None:
         halo(stage, w * x, h * y, stage.px(240))
         for x, y in ((0.12, 0.75), (0.88, 0.75), (0.3, 0.95), (0.7, 0.95), (0.2, 0.3), (0.8, 0.3))
     ]
-    stage.add(Glow(rng, maps, depth=0.2, lively=0.7, tint=(1.0, 0.85, 1.0)))
+    stage.add(Glow(rng, maps, depth=0.12, lively=0.6, tint=(1.0, 0.85, 1.0)))
     y = np.arange(h, dtype=np.float32)[:, None] / h
     mask = np.asarray(np.exp(-(((y - 0.6) / 0.3) ** 2)) * np.ones((1, w), np.float32), np.float32)
     stage.add(

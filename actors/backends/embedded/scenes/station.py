@@ -31,7 +31,7 @@ class Planet:
         u, v = gx / radius, gy / radius
         r2 = u * u + v * v
         z = np.sqrt(np.clip(1 - r2, 0, 1))
-        self._disc = smoothstep(1 + 1.6 / radius, 1 - 1.6 / radius, np.sqrt(r2))
+        self._disc = smoothstep(1 + 3.5 / radius, 1 - 3.5 / radius, np.sqrt(r2))
         tilt = 0.35
         yy = v * np.cos(tilt) + z * np.sin(tilt)
         zz = z * np.cos(tilt) - v * np.sin(tilt)
@@ -42,7 +42,7 @@ class Planet:
         lit = u * sun[0] + v * sun[1] + z * sun[2]
         self._light = np.clip(0.05 + 1.1 * smoothstep(-0.12, 0.75, lit), 0, 1)[..., None]
         rim = np.clip(1 - z, 0, 1) ** 2.4
-        outer = np.exp(-np.clip(np.sqrt(r2) - 1, 0, 1) * radius / stage.px(16)) * (r2 > 1)
+        outer = np.exp(-np.clip(np.sqrt(r2) - 1, 0, 1) * radius / stage.px(16)) * (1 - self._disc)
         day = smoothstep(-0.3, 0.5, lit)
         self._air = (
             rgb("#7ec4ff") * 255 * ((0.6 * rim * self._disc + 0.62 * outer) * day)[..., None]
@@ -51,7 +51,7 @@ class Planet:
         land = tile_noise(rng, 512, 1.75)
         detail = tile_noise(rng, 512, 1.2)
         body = mix(sea * 0.42, sea * 0.9, np.clip(0.5 + 0.25 * detail, 0, 1))
-        ground = mix(rgb("#5f7a4a"), rgb("#a8916a"), np.clip(0.5 + 0.35 * detail, 0, 1))
+        ground = mix(rgb("#4c5f44"), rgb("#96835f"), np.clip(0.5 + 0.35 * detail, 0, 1))
         self._map = (mix(body, ground, smoothstep(0.55, 0.75, land + 0.15 * detail)) * 255).astype(np.float32)
         self._mean = self._map.mean((0, 1))
         swirl = tile_noise(rng, 512, 1.6)
