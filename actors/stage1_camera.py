@@ -15,7 +15,7 @@ from schemas.config import ActorConfig
 
 
 class CameraMotionFilterConfig(ActorConfig):
-    max_camera_step_pct: float | None = Field(0.09, description="% of the diagonal over a quarter second")
+    max_camera_step_pct: float | None = Field(0.14, description="% of the diagonal over a quarter second")
     max_camera_drift_pct: float | None = Field(0.8, description="% of the diagonal against frame 0")
 
 

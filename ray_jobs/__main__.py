@@ -29,6 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+PLAIN_WIDTH = 200
+"""Columns where there is no terminal to ask: a table must not lose its names in a log file."""
 OK, RUN_FAILED, USAGE, FINISHED_WITH_FAILED = 0, 1, 2, 3
 
 Root = Annotated[str, typer.Argument(metavar="ROOT", help="output root of a run")]
@@ -40,7 +42,7 @@ Sets = Annotated[
 
 
 def _console() -> Console:
-    return Console(soft_wrap=not sys.stdout.isatty())
+    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.ops.made_clips import make_demo_sources
 from rich.console import Console
 
+from actors.ops.made_clips import make_demo_sources
 from actors.store import open_root
 from ray_jobs.finish import synthesize_and_publish, verify_root
 from ray_jobs.root import read_root

@@ -57,6 +57,7 @@ class Progress:
         self._thresholds = thresholds
         self._console = console
         self._seen: set[str] = set()
+        self._shown: dict[str, int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
@@ -143,10 +144,14 @@ class Progress:
         if self._live:
             self._live.update(self.table(), refresh=True)
             return
-        busy = [
-            f"{name} {count.done}+{count.rejected}r+{count.failed}f"
-            for name, count in self.counts.items()
-            if count.entered
-        ]
+        moved = {name: c.entered for name, c in self.counts.items() if c.entered != self._shown.get(name, 0)}
+        self._shown.update(moved)
         seconds = time.monotonic() - self._started
-        self._console.print(f"[{seconds:6.0f} s] {', '.join(busy) or 'starting'}", highlight=False)
+        line = ", ".join(self._plain(name) for name in moved) or ("working" if self._shown else "starting")
+        self._console.print(f"\\[{seconds:5.0f} s] {line}", highlight=False, soft_wrap=True)
+
+    def _plain(self, name: str) -> str:
+        """`Actor 3 of 8 (1 rejected, 1 failed)`: only actors that moved on since the last line are named."""
+        count = self.counts[name]
+        fates = [f"{n} {word}" for n, word in ((count.rejected, "rejected"), (count.failed, "failed")) if n]
+        return f"{name} {count.entered} of {self._totals[name]}" + (f" ({', '.join(fates)})" if fates else "")

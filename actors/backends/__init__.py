@@ -47,7 +47,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             f"{_EMBEDDED}.language:EmbeddedLanguageModel",
             "1",
             "Apache-2.0",
-            "SSD MobileNetV2 (COCO), U2-Net-P and written rules; no language model",
+            "SSD MobileNetV2 (COCO), U2-Net-P, MediaPipe selfie models, written rules; no language model",
         ),
         BackendSpec(
             "ImageEditor",
@@ -79,7 +79,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             f"{_EMBEDDED}.tracker:FlowTracker",
             "1",
             "Apache-2.0",
-            "U2-Net-P at the anchors, propagated by DIS optical flow as far as it holds",
+            "U2-Net-P and MediaPipe selfie models at the anchors, carried by DIS flow as far as it holds",
         ),
         BackendSpec(
             "ControlToVideo",

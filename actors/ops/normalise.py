@@ -257,7 +257,7 @@ def _run_child(order: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
     if child.returncode > 0:
         tail = child.stderr.decode("utf-8", "replace").strip()[-2000:]
         if f"[Errno {errno.ENOSPC}]" in tail:
-            raise OSError(errno.ENOSPC, "no space left for the normalised clip", str(order.get("out_dir", "")))
+            raise OSError(errno.ENOSPC, "no space left for the normalised clip", str(order["out_dir"]))
         raise RuntimeError(f"the decode child itself failed (exit code {child.returncode}): {tail}")
     reply: dict[str, Any] = json.loads(child.stdout)
     return reply

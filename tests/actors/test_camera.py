@@ -66,7 +66,9 @@ def textured(height: int, width: int, seed: int) -> Frame:
 
 
 def clip_of(kind: str, amount_pct: float, *, plain: bool = False) -> FramesInMemory:
-    """`amount_pct` of the diagonal over the clip: mean displacement of the corners, or the rms of the shake."""
+    """`amount_pct` of the diagonal over the clip: mean displacement of the corners, or the rms of the
+    shake.
+    """
     place = np.full((300, 480, 3), 90, np.uint8) if plain else textured(300, 480, 1)
     subject = textured(100, 70, 2)
     rng = np.random.default_rng(3)

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from actors.ops.made_clips import make_demo_sources
 
+from actors.ops.made_clips import make_demo_sources
 from actors.ops.video import VideoClip, encode_video
 from actors.pipeline import PIPELINE
 from actors.store import open_root
