@@ -259,6 +259,6 @@ def awning_layers(road: Road, layers: dict[int, tuple[Image8, Array]], sway: flo
     """The awnings of each side as one swaying layer."""
     px = road.stage.px(sway)
     return [
-        Swaying(layer, weight, road.stage.wind, sway=px, flutter=px * 0.3, sheen=0.1)
+        Swaying(layer, weight, road.stage.wind, sway=px, flutter=px * 0.35, sheen=0.36)
         for layer, weight in layers.values()
     ]

@@ -22,16 +22,16 @@ from actors.backends.embedded.scenes.canvas import (
 )
 from actors.backends.embedded.scenes.motion import Veil
 from actors.backends.embedded.scenes.parts import airborne, hills
-from actors.backends.embedded.scenes.sky import paint_sky
 from actors.backends.embedded.scenes.smoke import Smoke
 from actors.backends.embedded.scenes.stage import Stage
+from actors.backends.embedded.scenes.town_sky import town_sky
 
 
 def old_town(stage: Stage) -> None:
     """Tiled roofs to the horizon under the morning sky, smoke from their chimneys."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.46, 0.5)))
-    paint_sky(stage, horizon, speed=4.4, clouds=max(stage.spec.light.cloud_cover, 0.55))
+    town_sky(stage, horizon, clouds=max(stage.spec.light.cloud_cover, 0.55))
     hills(stage, horizon, tall=0.7)
     smoke: list[tuple[float, float, float]] = []
     rows = 9
@@ -61,7 +61,7 @@ def old_town(stage: Stage) -> None:
             x += wide * float(rng.uniform(0.82, 1.02))
         stage.add_still(layer if u < 0.8 else soften(layer, 0.8))
         if k in (2, 4, 6):
-            stage.add(_haze(stage, foot - size * 0.9, 60 + 45 * u, 0.62, 95 + 70 * u))
+            stage.add(_haze(stage, foot - size * 0.9, 65 + 45 * u, 0.7, 110 + 80 * u))
         if k in (3, 5, 6):
             for sx, sy, big in smoke[:5]:
                 _smoke(stage, sx, sy, big)

@@ -30,11 +30,11 @@ from actors.backends.embedded.scenes.parts import airborne
 from actors.backends.embedded.scenes.plants import blades
 from actors.backends.embedded.scenes.roofs import old_town, water_tower
 from actors.backends.embedded.scenes.scene import snapshot
-from actors.backends.embedded.scenes.sky import paint_sky
 from actors.backends.embedded.scenes.smoke import Smoke
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.streetlife import Aircraft, Streams
 from actors.backends.embedded.scenes.towers import tower, towers
+from actors.backends.embedded.scenes.town_sky import town_sky
 from actors.backends.embedded.scenes.water import Mirror
 
 
@@ -79,7 +79,7 @@ def planters(stage: Stage, foot: float, *, tall: float = 280.0) -> None:
     """Long pots with grasses on both sides of the roof, the middle left free."""
     h, w, rng = stage.height, stage.width, stage.rng
     for side in (-1, 1):
-        inner = float(rng.uniform(0.2, 0.27))
+        inner = float(rng.uniform(0.25, 0.31))
         x0, x1 = (0.0, inner * w) if side < 0 else (w * (1 - inner), float(w))
         y0 = foot * h
         dark, tip = stage.colour("grass") * 0.8, stage.colour("grass_tip")
@@ -111,7 +111,7 @@ def planters(stage: Stage, foot: float, *, tall: float = 280.0) -> None:
                     stage.wind,
                     sway=stage.px(24 + high * 0.24),
                     flutter=stage.px(1.2),
-                    sheen=0.18,
+                    sheen=0.42,
                 )
             )
         pot = blank(h, w)
@@ -129,11 +129,12 @@ def _rooftop(stage: Stage) -> None:
     """A roof over the city: at dusk with lit windows, in golden light with water towers and steam."""
     golden = bool(stage.option("rooftops"))
     horizon = stage.row(float(stage.rng.uniform(0.6, 0.66)))
-    paint_sky(stage, horizon, speed=4.4, clouds=max(stage.spec.light.cloud_cover, 0.6))
+    town_sky(stage, horizon, clouds=max(stage.spec.light.cloud_cover, 0.6))
     lit = 0.05 if golden else 0.28
     towers(stage, horizon + int(stage.px(16)), planes=((0.95, 130, 46), (0.75, 180, 62)), lit=lit)
-    stage.add(drifting_haze(stage, horizon - stage.px(20), 85, 0.6, 105))
+    stage.add(drifting_haze(stage, horizon - stage.px(20), 85, 0.72, 115))
     towers(stage, horizon + int(stage.px(70)), planes=((0.5, 190, 92),), lit=lit)
+    stage.add(drifting_haze(stage, horizon + stage.px(50), 60, 0.5, 130))
     if golden:
         _near_roofs(stage, horizon)
     else:
@@ -219,7 +220,7 @@ def _riverside(stage: Stage) -> None:
     """Lit towers beyond a river, mirrored in it; a railing in front."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.5, 0.55)))
-    paint_sky(stage, horizon, speed=4.2, clouds=max(stage.spec.light.cloud_cover, 0.6))
+    town_sky(stage, horizon, clouds=max(stage.spec.light.cloud_cover, 0.6))
     towers(stage, horizon - 2, planes=((0.85, 130, 40), (0.55, 200, 58), (0.25, 170, 76)), lit=0.55)
     quay = blank(h, w)
     cv2.rectangle(
@@ -295,7 +296,7 @@ def _megacity(stage: Stage) -> None:
     """Spires that stand in a sea of clouds, streams of flying cars between them."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.62, 0.68)))
-    paint_sky(stage, horizon, speed=2.6, sun=False, clouds=0.5)
+    town_sky(stage, horizon, sun=False, clouds=0.5)
     lanes = [
         (w * float(rng.uniform(0.3, 0.7)), horizon * 0.8, -w * 0.1, h * 0.18),
         (w * float(rng.uniform(0.3, 0.7)), horizon * 0.82, w * 1.1, h * 0.3),

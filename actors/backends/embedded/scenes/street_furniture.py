@@ -67,7 +67,7 @@ def stalls_and_awnings(road: Road, name: str, row: Row, houses: list[House]) -> 
         while z > 6.5:
             deep = float(rng.uniform(2.6, 3.4))
             for side in (-1, 1):
-                if rng.random() < 0.12:
+                if z > 15 and rng.random() < 0.12:
                     continue
                 _stall(road, row, side, z, z + deep)
                 layer, weight = layers[side]
@@ -106,7 +106,7 @@ def stalls_and_awnings(road: Road, name: str, row: Row, houses: list[House]) -> 
                     light=light,
                     glow=warm,
                 )
-    return awning_layers(road, layers, 15.0 if name == "market" else 10.0)
+    return awning_layers(road, layers, 21.0 if name == "market" else 10.0)
 
 
 def _stall(road: Road, row: Row, side: int, first: float, last: float) -> None:

@@ -168,7 +168,7 @@ def furnish(
             )
         )
     if stage.has("people_walk") or name in ("neon", "boulevard", "shops"):
-        layers.append(strollers(road, row, dark, 9 if stage.has("people_walk") else 5))
+        layers.append(strollers(road, row, dark, 13 if stage.has("people_walk") else 5))
     if stage.has("smoke_drifts"):
         for x, y, scale in chimneys(road, row, houses, snow=bool(stage.option("snow")))[:9]:
             layers.append(
@@ -187,8 +187,8 @@ def furnish(
                 )
             )
     if name == "market":
-        layers.append(cloth_shadows(road, 0.42))
-        layers += pennants(road, (11.0, 17.0, 25.0, 36.0), 5.6)
+        layers.append(cloth_shadows(road, 0.36))
+        layers += pennants(road, (9.0, 14.0, 21.0, 32.0), 5.6)
         low, high = road.at(0, 6.5, 20)[1], road.at(0, 3.2, 20)[1]
         grey = stage.hazed(stage.lit(rgb("#6a6c74"), 0.5), 0.15)
         layers.append(
@@ -198,8 +198,8 @@ def furnish(
                 top=int(low),
                 bottom=int(high),
                 colour=grey,
-                count=9,
-                size=stage.px(17),
+                count=14,
+                size=stage.px(18),
             )
         )
     if stage.has("banners_sway") and name == "village":

@@ -31,7 +31,7 @@ def pennants(
         points = (np.clip(np.array(line), -4000, 4000) * 8).astype(np.int32)
         tone = rgba(stage.hazed(rgb("#4a443c"), road.away(z)))
         cv2.polylines(layer, [points], False, tone, max(int(0.02 * scale), 1), cv2.LINE_AA, 3)
-        wide, tall = road.half * 2 / 26 * scale * 0.42, 0.5 * scale
+        wide, tall = road.half * 2 / 26 * scale * 0.42, 0.64 * scale
         for k in range(1, 26):
             x, y = line[k]
             lit = 0.75 if (k % 2 == 0) else 0.95
@@ -44,9 +44,7 @@ def pennants(
                 ramp = np.linspace(0.12, min(tall / stage.px(40), 1.0), b - a, dtype=np.float32)[:, None]
                 np.maximum(weight[a:b, c:d], ramp, out=weight[a:b, c:d])
     weight = np.asarray(cv2.GaussianBlur(weight, (0, 0), 2.0), np.float32)
-    return [
-        Swaying(layer, weight, stage.wind, sway=stage.px(22), flutter=stage.px(3.5), sheen=0.15, drop=0.3)
-    ]
+    return [Swaying(layer, weight, stage.wind, sway=stage.px(30), flutter=stage.px(4.5), sheen=0.3, drop=0.3)]
 
 
 def lane_banner(road: Road, z: float, high: float) -> list[Layer]:
@@ -83,9 +81,9 @@ def cloth_shadows(road: Road, depth: float) -> Shade:
         stage.rng,
         mask,
         depth=depth,
-        size=stage.px(150),
-        speed=(way * stage.px(26), stage.px(10)),
+        size=stage.px(84),
+        speed=(way * stage.px(40), stage.px(12)),
         flat=2.2,
-        hard=1.5,
+        hard=1.0,
         beta=2.1,
     )

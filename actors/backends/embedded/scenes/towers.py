@@ -154,7 +154,7 @@ def towers(
         colours = [
             rgb(c) for c in (("#66c8ff", "#ff70c0", "#ffd0a0") if neon else ("#ffcf90", "#ffe2b8", "#d8e4ff"))
         ]
-        stage.add(Blinking(rng, [flicker[int(i)] for i in pick], colours, strength=0.8, hz=0.6))
+        stage.add(Blinking(rng, [flicker[int(i)] for i in pick], colours, strength=0.9, hz=0.8))
     if beacons and stage.has("lights_flicker"):
         stage.add(
             Lamps(rng, beacons[:30], [glow_sprite(rgb("#ff5040"), 25, 0.6, core=0.9)], depth=0.95, lively=0.7)
