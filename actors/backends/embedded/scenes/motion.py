@@ -169,7 +169,8 @@ class Flow:
     """A wide RGBA that slides sideways, each row at its own speed: clouds, fog banks, blown sand, smoke
     trails.
 
-    `layer` is wider than the picture by the way it has to go (it wraps round); `speeds` px/s a row.
+    `layer` is wider than the picture by the way it has to go; `speeds` px/s a row. Then it wraps round, so what
+    goes further must tile. What goes right starts at the layer's right end: no seam comes in.
     """
 
     def __init__(self, layer: Image8, y: int, speeds: Array, *, rise: float = 0.0) -> None:
@@ -180,7 +181,8 @@ class Flow:
         width = canvas.shape[1]
         gx, gy = _pixel_grid(height, width)
         period = self._layer.shape[1]
-        offset = (-self._speeds * np.float32(seconds)) % period
+        start = np.where(self._speeds > 0, max(period - width, 0), 0).astype(np.float32)
+        offset = (start - self._speeds * np.float32(seconds)) % period
         mx = gx + offset[:, None]
         wrapped = np.where(mx >= period, mx - period, mx)
         moved = cv2.remap(self._layer, wrapped, gy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
@@ -253,9 +255,7 @@ def blend_colour(target: Image8, alpha: Array, colour255: Array) -> None:
     )
     a3 = cv2.cvtColor(a8, cv2.COLOR_GRAY2RGB)
     kept = cv2.multiply(target, 255 - a3, scale=1 / 255)
-    tint = cv2.multiply(
-        a3, (float(colour255[0]), float(colour255[1]), float(colour255[2]), 0.0), scale=1 / 255
-    )
+    tint = cv2.multiply(a3, np.array((*colour255[:3], 0.0), np.float64), scale=1 / 255)
     target[...] = cv2.add(kept, tint)
 
 

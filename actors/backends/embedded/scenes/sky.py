@@ -31,7 +31,7 @@ def paint_sky(
     stage: Stage, horizon: int, *, clouds: float | None = None, speed: float = 1.0, sun: bool = True
 ) -> None:
     """Fill the plate from the top to below `horizon` and add drifting clouds and stars."""
-    width, height = stage.width, stage.height
+    width = stage.width
     rng = stage.rng
     h = max(horizon + 4, 8)
     mid = mix(stage.sky_top, stage.sky_low, 0.45)
@@ -79,7 +79,8 @@ def _moon(stage: Stage, at: tuple[float, float]) -> None:
 
 def _clouds(stage: Stage, h: int, cover: float, speed: float, sun_px: tuple[float, float]) -> None:
     rng = stage.rng
-    wide = stage.width + int(stage.px(420))
+    spare = stage.px(max(420.0, 205.0 * speed))
+    wide = stage.width + int(spare)
     top_speed = stage.px(30) * speed * float(rng.uniform(0.85, 1.2)) * (1 if rng.random() < 0.5 else -1)
     noise = tile_noise(rng, 512, 1.75)
     detail = tile_noise(rng, 512, 1.35)
@@ -119,7 +120,7 @@ def _clouds(stage: Stage, h: int, cover: float, speed: float, sun_px: tuple[floa
     colour = mix(dark, lit, bright)
     # toward the sun clouds glow, toward the horizon they take the colour of the air
     glow = np.exp(
-        -np.abs((np.arange(wide, dtype=np.float32)[None, :] - sun_px[0] - stage.px(210)) / stage.width) * 3
+        -np.abs((np.arange(wide, dtype=np.float32)[None, :] - sun_px[0] - spare / 2) / stage.width) * 3
     ) * (1 - stage.sun_y)
     colour = mix(
         colour,
@@ -128,9 +129,7 @@ def _clouds(stage: Stage, h: int, cover: float, speed: float, sun_px: tuple[floa
     )
     far = np.clip(1 - up * 3.2, 0, 1)
     colour = mix(colour, stage.sky_low, (far * 0.55) * np.ones_like(alpha))
-    alpha = alpha * (0.96 - 0.6 * far) * (0.92 if luma(lit) > 0.3 else 0.8)
-    ramp = np.minimum(np.arange(wide), wide - 1 - np.arange(wide)) / stage.px(60)
-    del ramp
+    alpha = np.asarray(alpha * (0.96 - 0.6 * far) * (0.92 if luma(lit) > 0.3 else 0.8), np.float32)
     layer = premultiplied(colour, alpha)
     speeds = (top_speed * (0.12 + 0.88 * up[:, 0] ** 0.9)).astype(np.float32)
     stage.add(Flow(layer, 0, speeds))

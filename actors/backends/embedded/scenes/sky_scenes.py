@@ -48,7 +48,7 @@ def clouds(stage: Stage) -> None:
     stage.plate[horizon:] = mix(stage.sky_low, stage.haze, 0.5)
     way = 1.0 if rng.random() < 0.5 else -1.0
     bright, dark = rgb(stage.spec.light.cloud_lit), rgb(stage.spec.light.cloud_dark)
-    banks = ((-0.05, 46, 24), (0.06, 74, 50), (0.2, 120, 92), (0.42, 180, 140), (0.74, 250, 215))
+    banks = ((-0.05, 46, 24), (0.06, 74, 50), (0.2, 120, 92), (0.42, 180, 140), (0.74, 250, 190))
     for k, (drop, size, speed) in enumerate(banks):
         crest = horizon + (h - horizon) * drop
         away = 1 - k / (len(banks) - 1)
@@ -57,8 +57,8 @@ def clouds(stage: Stage) -> None:
             stage,
             crest,
             stage.px(size),
-            lit=mix(mix(bright, rgb("#fff2dc"), 0.5), stage.haze, 0.5 * away),
-            dark=mix(tone * 0.7, stage.haze, 0.55 * away),
+            lit=mix(mix(bright, rgb("#fff2dc"), 0.5) * 0.97, stage.haze, 0.5 * away),
+            dark=mix(tone * 0.62, stage.haze, 0.55 * away),
         )
         top = int(max(crest - stage.px(size) * 2.2, 0))
         rows = np.linspace(0.86, 1.1, h - top, dtype=np.float32)
@@ -81,7 +81,7 @@ def clouds(stage: Stage) -> None:
             )
     y = np.arange(h, dtype=np.float32)[:, None]
     low = np.asarray(smoothstep(horizon - h * 0.1, horizon + h * 0.15, y) * np.ones((1, w)), np.float32)
-    stage.add(Shade(rng, low, depth=0.18, size=stage.px(240), speed=(way * stage.px(70), 10), hard=1.3))
+    stage.add(Shade(rng, low, depth=0.11, size=stage.px(240), speed=(way * stage.px(70), 10), hard=1.3))
     airborne(stage, horizon)
 
 
@@ -117,6 +117,12 @@ def _cloud_bank(stage: Stage, crest: float, size: float, *, lit: Colour, dark: C
     # rough the outline: read the domes through a displacement that tiles with the bank
     noise = cv2.resize(tile_noise(rng, 256, 1.55), (wide, max(wide, tall)))[:tall]
     noise2 = np.roll(noise[:, ::-1], wide // 3, axis=1)
+    # some columns of the other end at both sides, so that blurring knows that the bank wraps round
+    pad = int(size)
+    around = ((pad, pad),)
+    noise, noise2 = (np.pad(part, ((0, 0), *around), mode="wrap") for part in (noise, noise2))
+    outline = np.pad(outline, around, mode="wrap")
+    gy, gx = np.mgrid[0:tall, -pad : wide + pad].astype(np.float32)
     push = size * half * 0.2
     mx = np.asarray((gx + push * noise) % wide, np.float32)
     solid = (heights > -500).astype(np.float32)
@@ -143,7 +149,9 @@ def _cloud_bank(stage: Stage, crest: float, size: float, *, lit: Colour, dark: C
     rim = np.clip(1 - cv2.GaussianBlur(solid, (0, 0), max(size * half * 0.09, 0.8)), 0, 1)
     colour = mix(colour, np.minimum(stage.sun * 1.02, 1), np.clip(rim * 0.8, 0, 0.6))
     alpha = smoothstep(0.1, 0.95, cv2.GaussianBlur(solid, (0, 0), max(size * half * 0.035, 0.8)))
-    full = cv2.resize(np.dstack([colour, alpha]), (wide * 2, h), interpolation=cv2.INTER_LINEAR)
+    full = cv2.resize(
+        np.dstack([colour, alpha])[:, pad : pad + wide], (wide * 2, h), interpolation=cv2.INTER_LINEAR
+    )
     return premultiplied(full[..., :3], full[..., 3])
 
 
