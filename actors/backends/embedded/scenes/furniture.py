@@ -78,11 +78,10 @@ def window(
     """A window in the back wall; returns its mask. The wall's thickness is seen at its sides."""
     z = space.deep
     wide, tall = x[1] - x[0], y[1] - y[0]
-    stage = space.stage
     if sill:
-        soft = np.zeros((40, 60, 4), np.float32)
+        soft: Array = np.zeros((40, 60, 4), np.float32)
         soft[8:-8, 8:-8, 3] = 0.3
-        soft = cv2.GaussianBlur(soft, (0, 0), 4)
+        soft = np.asarray(cv2.GaussianBlur(soft, (0, 0), 4), np.float32)
         space.place(soft, (x[0] - 0.25, y[1] + 0.25, z), (wide + 0.5, 0, 0), (0, -tall - 0.5, 0), lit=False)
     edge = 0.09
     frame = np.broadcast_to(trim, (20, 20, 3)).astype(np.float32)
@@ -101,7 +100,6 @@ def window(
     space.picture[...] = before + (space.picture - before) * mask[..., None]
     if sill:
         space.box((x[0] - 0.14, x[1] + 0.14), (y[0] - 0.05, y[0]), (z - 0.16, z), trim)
-    del stage
     return mask
 
 

@@ -222,7 +222,7 @@ def _coffee_shop(stage: Stage) -> None:
         boards(rng, space.wide, 5.0, stage.colour("floor")),
         plaster(rng, 4, 4, rgb("#3e3834"), rough=0.03),
     )
-    mask = window(space, win, (0.8, 2.6), trim=stage.colour("trim"), cols=3, rows=1, bar=0.05)
+    window(space, win, (0.8, 2.6), trim=stage.colour("trim"), cols=3, rows=1, bar=0.05)
     z = space.deep
     cx = -side * 2.0
     shelf = stage.colour("shelf")
@@ -282,7 +282,6 @@ def _coffee_shop(stage: Stage) -> None:
     stage.add(Rain(rng, width=stage.width, height=stage.height, count=420, slant=0.08, alpha=0.3))
     stage.add(WetGlass(rng, box, size=stage.px(8.5), still=420, running=30))
     stage.add_still(space.finish(blur=1.4, bloom=0.4))
-    del mask
     hooks = []
     for x, z_ in hooks3:
         hx, hy = space.spot(x, space.tall, z_)

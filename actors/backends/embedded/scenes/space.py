@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from actors.backends.embedded.scenes.canvas import Array, Colour, Image8, premultiplied
+from actors.backends.embedded.scenes.canvas import Array, Colour, Image8
 from actors.backends.embedded.scenes.stage import Stage
 
 Point = tuple[float, float, float]
@@ -219,8 +219,3 @@ class Space:
         alpha = np.clip(picture[..., 3:], 0, 1)
         colour = np.clip(picture[..., :3] + dither * alpha, 0, alpha)
         return np.asarray(np.dstack([colour, alpha]) * 255 + 0.5).astype(np.uint8)
-
-
-def dark_layer(mask: Array, strength: float) -> Image8:
-    """A shadow over the picture where `mask` is."""
-    return premultiplied(np.zeros(3, np.float32), mask * strength)

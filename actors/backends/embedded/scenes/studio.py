@@ -149,7 +149,7 @@ def _concrete(stage: Stage) -> None:
             gain=np.array((1.05, 0.92, 0.72), np.float32),
             leaf=0.055,
             soft=1.7,
-            sway=7.5,
+            sway=10.0,
             count=12,
         )
     )

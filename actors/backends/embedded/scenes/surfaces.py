@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import cv2
 import numpy as np
 
 from actors.backends.embedded.scenes.canvas import Array, Colour, Rng, fbm, mix, rgb, smoothstep
@@ -274,7 +273,3 @@ def wood_block(rng: Rng, wide: float, tall: float, colour: Colour, *, upright: b
         else fbm(rng, h, w, cell=PPM * 0.05, octaves=3, stretch=9)
     )
     return np.asarray(np.clip(colour * (0.8 + 0.4 * grain)[..., None], 0, 1), np.float32)
-
-
-def softened(sheet: Array, sigma: float) -> Array:
-    return np.asarray(cv2.GaussianBlur(sheet, (0, 0), sigma), np.float32)
