@@ -25,17 +25,17 @@ from actors.backends.embedded.scenes.canvas import (
 from actors.backends.embedded.scenes.lights import Lamps, glow_sprite
 from actors.backends.embedded.scenes.motion import Veil
 from actors.backends.embedded.scenes.parts import airborne
+from actors.backends.embedded.scenes.sky import paint_sky
 from actors.backends.embedded.scenes.smoke import Smoke
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.terrain import ground_picture
-from actors.backends.embedded.scenes.town_sky import town_sky
 
 
 def industrial(stage: Stage) -> None:
     """Ruined towers and pipes in a rust-coloured haze."""
     rng, h, w = stage.rng, stage.height, stage.width
     horizon = stage.row(float(rng.uniform(0.56, 0.62)))
-    town_sky(stage, horizon)
+    paint_sky(stage, horizon, speed=2.8)
     beacons: list[tuple[float, float]] = []
     _plane(stage, horizon + 6, 0.9, stage.px(170), beacons)
     stage.add(_smog(stage, horizon - stage.px(60), 110, 0.62, 95))

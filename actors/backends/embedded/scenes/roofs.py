@@ -22,16 +22,16 @@ from actors.backends.embedded.scenes.canvas import (
 )
 from actors.backends.embedded.scenes.motion import Veil
 from actors.backends.embedded.scenes.parts import airborne, hills
+from actors.backends.embedded.scenes.sky import paint_sky
 from actors.backends.embedded.scenes.smoke import Smoke
 from actors.backends.embedded.scenes.stage import Stage
-from actors.backends.embedded.scenes.town_sky import town_sky
 
 
 def old_town(stage: Stage) -> None:
     """Tiled roofs to the horizon under the morning sky, smoke from their chimneys."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.46, 0.5)))
-    town_sky(stage, horizon, clouds=max(stage.spec.light.cloud_cover, 0.55))
+    paint_sky(stage, horizon, speed=2.8, clouds=max(stage.spec.light.cloud_cover, 0.55))
     hills(stage, horizon, tall=0.7)
     smoke: list[tuple[float, float, float]] = []
     rows = 9
@@ -86,7 +86,7 @@ def _haze(stage: Stage, middle: float, half: float, strength: float, speed: floa
         speed=(way * stage.px(speed), way * stage.px(-0.4 * speed)),
         size=stage.px(210),
         flat=2.4,
-        contrast=1.4,
+        contrast=1.6,
     )
 
 
@@ -99,10 +99,10 @@ def _smoke(stage: Stage, x: float, y: float, size: float) -> None:
             size=max(size * 0.2, 9.0),
             reach=max(size * 1.9, 80.0),
             lean=stage.wind._direction * max(size * 0.9, 50.0),
-            dark=mix(stage.ambient, stage.haze, 0.35),
+            dark=mix(stage.ambient * 0.85, stage.haze, 0.25),
             lit=np.clip(mix(stage.haze, np.ones(3), 0.25), 0, 1),
-            strength=0.82,
-            rise=max(size * 0.42, 22.0),
+            strength=0.9,
+            rise=max(size * 0.55, 28.0),
             light_side=stage.sun_side,
         )
     )

@@ -30,11 +30,11 @@ from actors.backends.embedded.scenes.parts import airborne
 from actors.backends.embedded.scenes.plants import blades
 from actors.backends.embedded.scenes.roofs import old_town, water_tower
 from actors.backends.embedded.scenes.scene import snapshot
+from actors.backends.embedded.scenes.sky import paint_sky
 from actors.backends.embedded.scenes.smoke import Smoke
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.streetlife import Aircraft, Streams
 from actors.backends.embedded.scenes.towers import tower, towers
-from actors.backends.embedded.scenes.town_sky import town_sky
 from actors.backends.embedded.scenes.water import Mirror
 
 
@@ -75,7 +75,7 @@ def _parapet(stage: Stage, top: float, *, brick: bool) -> None:
     stage.add_still(soften(premultiplied(full, alpha), 1.0))
 
 
-def planters(stage: Stage, foot: float, *, tall: float = 280.0) -> None:
+def planters(stage: Stage, foot: float, *, tall: float = 325.0) -> None:
     """Long pots with grasses on both sides of the roof, the middle left free."""
     h, w, rng = stage.height, stage.width, stage.rng
     for side in (-1, 1):
@@ -109,7 +109,7 @@ def planters(stage: Stage, foot: float, *, tall: float = 280.0) -> None:
                     layer,
                     weight,
                     stage.wind,
-                    sway=stage.px(24 + high * 0.24),
+                    sway=stage.px(16 + high * 0.1),
                     flutter=stage.px(1.2),
                     sheen=0.42,
                 )
@@ -129,7 +129,7 @@ def _rooftop(stage: Stage) -> None:
     """A roof over the city: at dusk with lit windows, in golden light with water towers and steam."""
     golden = bool(stage.option("rooftops"))
     horizon = stage.row(float(stage.rng.uniform(0.6, 0.66)))
-    town_sky(stage, horizon, clouds=max(stage.spec.light.cloud_cover, 0.6))
+    paint_sky(stage, horizon, speed=2.8, clouds=max(stage.spec.light.cloud_cover, 0.6))
     lit = 0.05 if golden else 0.28
     towers(stage, horizon + int(stage.px(16)), planes=((0.95, 130, 46), (0.75, 180, 62)), lit=lit)
     stage.add(drifting_haze(stage, horizon - stage.px(20), 85, 0.72, 115))
@@ -159,7 +159,7 @@ def drifting_haze(stage: Stage, middle: float, half: float, strength: float, spe
         speed=(way * stage.px(speed), way * stage.px(-0.4 * speed)),
         size=stage.px(250),
         flat=2.6,
-        contrast=1.3,
+        contrast=1.55,
     )
 
 
@@ -198,19 +198,19 @@ def _near_roofs(stage: Stage, horizon: int) -> None:
     for cx, top, size in tanks:
         water_tower(stage, layer, cx, top, size)
     stage.add_still(layer)
-    for vx, vy in vents[:4]:
+    for vx, vy in vents[:6]:
         stage.add(
             Smoke(
                 rng,
                 vx,
                 vy,
-                size=stage.px(34),
+                size=stage.px(42),
                 reach=stage.px(330),
                 lean=stage.px(170) * stage.wind._direction,
                 dark=stage.lit(rgb("#a89c94"), 0.3),
                 lit=np.clip(mix(stage.haze, np.ones(3), 0.65), 0, 1),
                 strength=0.85,
-                rise=stage.px(48),
+                rise=stage.px(62),
                 light_side=stage.sun_side,
             )
         )
@@ -220,7 +220,7 @@ def _riverside(stage: Stage) -> None:
     """Lit towers beyond a river, mirrored in it; a railing in front."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.5, 0.55)))
-    town_sky(stage, horizon, clouds=max(stage.spec.light.cloud_cover, 0.6))
+    paint_sky(stage, horizon, speed=2.8, clouds=max(stage.spec.light.cloud_cover, 0.6))
     towers(stage, horizon - 2, planes=((0.85, 130, 40), (0.55, 200, 58), (0.25, 170, 76)), lit=0.55)
     quay = blank(h, w)
     cv2.rectangle(
@@ -296,7 +296,7 @@ def _megacity(stage: Stage) -> None:
     """Spires that stand in a sea of clouds, streams of flying cars between them."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.62, 0.68)))
-    town_sky(stage, horizon, sun=False, clouds=0.5)
+    paint_sky(stage, horizon, speed=2.8, sun=False, clouds=0.5)
     lanes = [
         (w * float(rng.uniform(0.3, 0.7)), horizon * 0.8, -w * 0.1, h * 0.18),
         (w * float(rng.uniform(0.3, 0.7)), horizon * 0.82, w * 1.1, h * 0.3),

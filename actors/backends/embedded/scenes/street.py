@@ -21,10 +21,10 @@ from actors.backends.embedded.scenes.lights import Lamps, glow_sprite
 from actors.backends.embedded.scenes.motion import Still
 from actors.backends.embedded.scenes.parts import airborne
 from actors.backends.embedded.scenes.perspective import Road
+from actors.backends.embedded.scenes.sky import paint_sky
 from actors.backends.embedded.scenes.stage import Stage
 from actors.backends.embedded.scenes.street_ground import drain_picture, mirrored_sky, street_ground, wetness
 from actors.backends.embedded.scenes.streetlife import Pools, WetGround
-from actors.backends.embedded.scenes.town_sky import town_sky
 
 
 def street(stage: Stage) -> None:
@@ -37,7 +37,7 @@ def street(stage: Stage) -> None:
         kind = replace(kind, look=replace(kind.look, lit=0.75), spill=1.5, lamps=12.0, flicker=0.07)
     horizon = stage.row(float(stage.rng.uniform(0.5, 0.55)))
     dark = float(stage.key.mean()) < 0.62
-    town_sky(stage, horizon + 10, sun=not dark)
+    paint_sky(stage, horizon + 10, speed=2.8, sun=not dark)
     wet = 0.85 if stage.option("wet") else 0.0
     road = Road(stage, half=kind.row.half, horizon=horizon, wet=wet)
     road.haze_depth = kind.haze

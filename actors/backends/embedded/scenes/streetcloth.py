@@ -44,7 +44,7 @@ def pennants(
                 ramp = np.linspace(0.12, min(tall / stage.px(40), 1.0), b - a, dtype=np.float32)[:, None]
                 np.maximum(weight[a:b, c:d], ramp, out=weight[a:b, c:d])
     weight = np.asarray(cv2.GaussianBlur(weight, (0, 0), 2.0), np.float32)
-    return [Swaying(layer, weight, stage.wind, sway=stage.px(30), flutter=stage.px(4.5), sheen=0.3, drop=0.3)]
+    return [Swaying(layer, weight, stage.wind, sway=stage.px(24), flutter=stage.px(3.0), sheen=0.3, drop=0.3)]
 
 
 def lane_banner(road: Road, z: float, high: float) -> list[Layer]:
