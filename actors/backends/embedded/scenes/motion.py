@@ -169,8 +169,8 @@ class Flow:
     """A wide RGBA that slides sideways, each row at its own speed: clouds, fog banks, blown sand, smoke
     trails.
 
-    `layer` is wider than the picture by the way it has to go; `speeds` px/s a row. Then it wraps round, so what
-    goes further must tile. What goes right starts at the layer's right end: no seam comes in.
+    `layer` is wider than the picture by the way it has to go; `speeds` px/s a row. Then it wraps round, so
+    what goes further must tile. What goes right starts at the layer's right end: no seam comes in.
     """
 
     def __init__(self, layer: Image8, y: int, speeds: Array, *, rise: float = 0.0) -> None:
