@@ -62,7 +62,8 @@ def write_instruction(original_scene: str, edit_type: str, chosen_keyword: str, 
         if MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS:
             return text
     raise ValueError(
-        f"{chosen_keyword!r}: no wording of {MIN_CHARACTERS}-{MAX_CHARACTERS} characters; the scene's texts are too long or short"
+        f"{chosen_keyword!r}: no wording of {MIN_CHARACTERS}-{MAX_CHARACTERS} characters; "
+        "the scene's texts are too long or short"
     )
 
 

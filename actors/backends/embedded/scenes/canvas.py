@@ -19,7 +19,10 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 Image8 = npt.NDArray[np.uint8]
+AnyImage = npt.NDArray[Any]
+"""What OpenCV returns: its stubs do not say that 8 bit in is 8 bit out."""
 Colour = npt.NDArray[np.float32]
+Reals = npt.NDArray[np.floating[Any]]
 Rng = np.random.Generator
 
 
@@ -116,7 +119,7 @@ def stock_texture(name: str) -> Array:
     both = np.hstack([value, value[:, ::-1]])
     tiled = np.vstack([both, both[::-1]])
     tiled.setflags(write=False)
-    return tiled
+    return np.asarray(tiled, np.float32)
 
 
 def vertical_gradient(height: int, width: int, stops: list[tuple[float, Colour]]) -> Array:
@@ -144,7 +147,7 @@ def rgba(colour: Any, alpha: float = 1.0) -> tuple[float, float, float, float]:
     return (float(c[0]), float(c[1]), float(c[2]), 255.0 * alpha)
 
 
-def lay_over(canvas: Image8, layer: Image8, x: int = 0, y: int = 0) -> None:
+def lay_over(canvas: Image8, layer: AnyImage, x: int = 0, y: int = 0) -> None:
     """Composite a premultiplied RGBA onto an RGB canvas in place, clipped to it."""
     height, width = canvas.shape[:2]
     x0, y0 = max(x, 0), max(y, 0)
@@ -159,7 +162,7 @@ def lay_over(canvas: Image8, layer: Image8, x: int = 0, y: int = 0) -> None:
     target[...] = inverse
 
 
-def stack_over(lower: Image8, upper: Image8, x: int = 0, y: int = 0) -> None:
+def stack_over(lower: Image8, upper: AnyImage, x: int = 0, y: int = 0) -> None:
     """Composite a premultiplied RGBA over another premultiplied RGBA in place, clipped to it."""
     height, width = lower.shape[:2]
     x0, y0 = max(x, 0), max(y, 0)
@@ -174,7 +177,7 @@ def stack_over(lower: Image8, upper: Image8, x: int = 0, y: int = 0) -> None:
 
 def soften(layer: Image8, sigma: float) -> Image8:
     """Lens blur of a premultiplied layer."""
-    return layer if sigma <= 0.3 else cv2.GaussianBlur(layer, (0, 0), sigma)
+    return layer if sigma <= 0.3 else np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma), np.uint8)
 
 
 def radial(size: int, power: float = 2.0) -> Array:
@@ -189,7 +192,7 @@ def to8(picture: Array, rng: Rng | None = None) -> Image8:
     value = picture * 255
     if rng is not None:
         value = value + rng.normal(0, 0.6, (*picture.shape[:2], 1)).astype(np.float32)
-    return np.clip(value + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(value + 0.5, 0, 255), np.uint8)
 
 
 def crop_to_content(layer: Image8) -> tuple[Image8, int, int]:

@@ -158,11 +158,11 @@ def _pier(stage: Stage, horizon: int) -> None:
     board = (depth * 9) % 1.0
     gap = smoothstep(0.06, 0.0, np.minimum(board, 1 - board)) * smoothstep(14, 3, depth)
     tone = 0.88 + 0.24 * ((np.floor(depth * 9) * 0.618) % 1.0)
-    planks = planks * (1 - 0.65 * gap * np.ones((1, w)))[..., None] * (tone * np.ones((1, w)))[..., None]
+    worn = planks * (1 - 0.65 * gap * np.ones((1, w)))[..., None] * (tone * np.ones((1, w)))[..., None]
     half = 4 + y * (w * 0.36 / rows)
     alpha = smoothstep(1, -1, np.abs(x - w / 2) - half)
     full, a = np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.float32)
-    full[horizon:], a[horizon:] = np.clip(planks, 0, 1), alpha
+    full[horizon:], a[horizon:] = np.clip(worn, 0, 1), alpha
     layer = premultiplied(full, a)
     wood = stage.lit(rgb("#6a5442"), 0.6)
     for side in (-1, 1):

@@ -93,7 +93,7 @@ def desert(stage: Stage) -> None:
         stage.add(
             Shade(
                 rng,
-                cv2.GaussianBlur(mask, (0, 0), 12),
+                np.asarray(cv2.GaussianBlur(mask, (0, 0), 12), np.float32),
                 depth=0.2,
                 size=stage.px(360),
                 speed=(stage.px(80), 0),

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from actors.backends.embedded.scenes.canvas import (
+    AnyImage,
     Array,
     Colour,
     Image8,
@@ -81,7 +82,7 @@ def _walker(tall: int, phase: float, coat: Colour, legs: Colour, skin: Colour, w
         cv2.LINE_AA,
     )
     small = cv2.resize(big, (w // s, (h + 4 * s) // s), interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(small, (0, 0), max(0.5, tall * 0.008))
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), max(0.5, tall * 0.008)), np.uint8)
 
 
 class Walkers:
@@ -132,7 +133,7 @@ class Walkers:
             u = u % 1.0
             tall = tall0 + (tall1 - tall0) * u
             x, y = x0 + (x1 - x0) * u, y0 + (y1 - y0) * u
-            sprite = self._banks[i][int((1.05 * self._rate[i] / 34 * seconds + i * 0.37) * 14) % 14]
+            sprite: AnyImage = self._banks[i][int((1.05 * self._rate[i] / 34 * seconds + i * 0.37) * 14) % 14]
             full = max(tall0, tall1)
             if tall < full * 0.97:
                 k = tall / full
@@ -192,7 +193,8 @@ def boat(rng: Rng, length: int, hull: Colour, deck: Colour, mast: bool) -> Image
             big, (x, int(h * 0.05)), (int(w * 0.05), int(top - w * 0.03)), rgba(deck * 0.5), 1, cv2.LINE_AA
         )
     del rng
-    return cv2.GaussianBlur(cv2.resize(big, (length, h // s), interpolation=cv2.INTER_AREA), (0, 0), 0.6)
+    small = cv2.resize(big, (length, h // s), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), 0.6), np.uint8)
 
 
 class Boats:

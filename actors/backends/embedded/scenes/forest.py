@@ -37,17 +37,17 @@ def forest(stage: Stage) -> None:
     night = stage.spec.light.stars > 0.5
     paint_sky(stage, horizon, clouds=None if density < 0.8 else 0.2)
     spiky = 0.85 if species in ("pine", "snowpine") else 0.0
-    for tall, away in ((190, 0.85), (140, 0.65)):
-        far_trees(stage, horizon + 5, tall=tall * (0.7 + 0.5 * density), distance=away, spiky=spiky)
+    for high, away in ((190, 0.85), (140, 0.65)):
+        far_trees(stage, horizon + 5, tall=high * (0.7 + 0.5 * density), distance=away, spiky=spiky)
     _forest_floor(stage, horizon)
     leaves = 4200 if species != "birch" else 3000
     bank = tree_bank(
         stage, species, int(stage.px(560)), 3 if species not in ("pine", "snowpine") else 2, leaves=leaves
     )
     rows = h - horizon
-    count = density * 10
+    trunks = density * 10
     for k, (u, away) in enumerate(((0.05, 0.62), (0.11, 0.45), (0.22, 0.26), (0.42, 0.08))):
-        n = max(int(count * (1.5 - 0.4 * k)), 2)
+        n = max(int(trunks * (1.5 - 0.4 * k)), 2)
         tall = stage.px(190 + 1080 * u) * (1.12 if spiky else 1.0)
         gap = (0.05 + 0.30 * u) if density < 0.85 else (0.04 + 0.26 * u)
         places = []
@@ -237,7 +237,7 @@ def _hanging_boughs(stage: Stage, species: str) -> None:
     weight[:] = np.clip((y + stage.px(30)) / stage.px(260), 0, 1)
     stage.add(
         Swaying(
-            cv2.GaussianBlur(layer, (0, 0), stage.px(1.2)),
+            np.asarray(cv2.GaussianBlur(layer, (0, 0), stage.px(1.2)), np.uint8),
             weight,
             stage.wind,
             sway=stage.px(24),

@@ -168,7 +168,11 @@ def flower_heads(
                 * 1.5
             )
             cv2.fillPoly(
-                layer, [((cup + (x + tilt, y)) * 8).astype(np.int32)], rgba(c * 0.85), cv2.LINE_AA, 3
+                layer,
+                [((cup + np.array((x + tilt, y))) * 8).astype(np.int32)],
+                rgba(c * 0.85),
+                cv2.LINE_AA,
+                3,
             )
             inner = cup * (0.5, 0.8) + (x + tilt - r * 0.2, y)
             cv2.fillPoly(layer, [(inner * 8).astype(np.int32)], rgba(np.minimum(c * 1.1, 1)), cv2.LINE_AA, 3)

@@ -190,4 +190,4 @@ def acacia(stage: Stage, tall: int) -> Sprite:
         sprite.layer, (int(sprite.layer.shape[1] * 1.35), int(tall * 0.72)), interpolation=cv2.INTER_AREA
     )
     weight = cv2.resize(sprite.weight, (flat.shape[1], flat.shape[0]))
-    return Sprite(flat, weight)
+    return Sprite(np.asarray(flat, np.uint8), np.asarray(weight, np.float32))

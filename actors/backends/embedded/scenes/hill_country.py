@@ -242,10 +242,8 @@ def snowmelt(stage: Stage) -> None:
         )
         keep = np.zeros((h, w), np.float32)
         keep[horizon:] = (1 - cover) * (1 - inside)
-        keep = cv2.GaussianBlur(
-            cv2.dilate(keep, np.ones((int(stage.px(20)), 3), np.uint8), anchor=(1, 0)), (0, 0), 2
-        )
-        layer = (layer * keep[..., None]).astype(np.uint8)
+        grown = cv2.dilate(keep, np.ones((int(stage.px(20)), 3), np.uint8), anchor=(1, 0))
+        layer = (layer * cv2.GaussianBlur(grown, (0, 0), 2)[..., None]).astype(np.uint8)
         stage.add(Swaying(layer, weight, stage.wind, sway=stage.px(4 + 9 * u), flutter=0.4, sheen=0.12))
     grove(
         stage,

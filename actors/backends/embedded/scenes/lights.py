@@ -18,7 +18,7 @@ def glow_sprite(colour: Colour, size: int, strength: float, *, core: float = 0.0
     halo = radial(size, 2.6)[..., None] * colour * strength
     if core:
         halo = halo + radial(size, 14.0)[..., None] * (0.5 + 0.5 * colour) * core
-    return np.clip(halo * 255, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(halo * 255, 0, 255), np.uint8)
 
 
 def waver(rng: Rng, count: int, lively: float) -> tuple[Array, Array]:
@@ -89,7 +89,7 @@ class Blinking:
             if level[i] > 0.02:
                 part = canvas[y : y + h, x : x + w]
                 c = self._colours[self._pick[i]] * level[i]
-                cv2.add(part, (float(c[0]), float(c[1]), float(c[2]), 0.0), dst=part)
+                cv2.add(part, np.array((*c[:3], 0.0), np.float64), dst=part)
 
 
 class Stars:
@@ -127,7 +127,7 @@ class Stars:
         for i in np.flatnonzero(self._big):
             part = canvas[max(y[i] - 1, 0) : y[i] + 2, max(x[i] - 1, 0) : x[i] + 2]
             c = light[i] * 0.35
-            cv2.add(part, (float(c[0]), float(c[1]), float(c[2]), 0.0), dst=part)
+            cv2.add(part, np.array((*c[:3], 0.0), np.float64), dst=part)
 
 
 _FIRE = np.array(

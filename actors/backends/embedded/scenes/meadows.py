@@ -303,8 +303,8 @@ def _sunflowers(stage: Stage, horizon: int) -> None:
                 )
             flat = float(rng.uniform(0.72, 0.98))
             petals = 17 if size > 5 else 9
-            for ring, tone in ((1.0, "#dd9a16"), (0.86, "#f7c325")):
-                c = rgba(stage.hazed(stage.lit(rgb(tone), 0.95), away))
+            for ring, yellow in ((1.0, "#dd9a16"), (0.86, "#f7c325")):
+                c = rgba(stage.hazed(stage.lit(rgb(yellow), 0.95), away))
                 for a in np.arange(petals) * 2 * np.pi / petals + (0.18 if ring < 1 else 0):
                     at = (
                         int(x + np.cos(a) * size * 0.68 * ring),

@@ -68,7 +68,7 @@ def tumbling_sprites(
                 angle = start + 360 * k / frames
                 cv2.ellipse(big, centre, axes, angle, 0, 360, rgba(colour * shade), -1, cv2.LINE_AA)
                 small = cv2.resize(big, (side, side), interpolation=cv2.INTER_AREA)
-                views.append(cv2.GaussianBlur(small, (0, 0), 0.6 + size * 0.06))
+                views.append(np.asarray(cv2.GaussianBlur(small, (0, 0), 0.6 + size * 0.06), np.uint8))
             out.append(views)
     return out
 

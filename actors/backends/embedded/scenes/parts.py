@@ -175,7 +175,8 @@ def meadow(
     y = np.arange(height, dtype=np.float32)[:, None]
     alpha = np.clip(y - (horizon - jag[None, :] + 2), 0, 1)
     full[max(horizon - 8, 0) : horizon] = picture[0:1]
-    weight = np.clip((y - horizon) / (height - horizon), 0, 1) ** 0.7 * np.ones((1, width), np.float32)
+    down = np.clip((y - horizon) / (height - horizon), 0, 1) ** 0.7
+    weight = np.repeat(np.asarray(down, np.float32), width, axis=1)
     stage.add(
         Swaying(
             premultiplied(full, alpha),

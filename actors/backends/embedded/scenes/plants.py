@@ -15,6 +15,7 @@ from actors.backends.embedded.scenes.canvas import (
     Array,
     Colour,
     Image8,
+    Reals,
     Rng,
     blank,
     mix,
@@ -61,10 +62,10 @@ class Sprite:
 def _leaves(
     layer: Image8,
     rng: Rng,
-    xs: Array,
-    ys: Array,
-    size: Array,
-    shade: Array,
+    xs: Reals,
+    ys: Reals,
+    size: Reals,
+    shade: Reals,
     colours: Leafage,
     *,
     slim: float,
@@ -139,7 +140,7 @@ def _grow(
     width: float,
     depth: int,
     spread: float,
-    out: list[tuple[float, ...]],
+    out: list[tuple[float, float, float, float, float, float]],
     tips: list[tuple[float, float]],
 ) -> None:
     bend = rng.normal(0, 0.1)
@@ -189,7 +190,7 @@ def broadleaf(
     """A deciduous tree `tall` px high; `side` is where the light comes from (-1 left .. 1 right)."""
     width = int(tall * 1.15)
     layer = blank(tall, width)
-    limbs: list[tuple[float, ...]] = []
+    limbs: list[tuple[float, float, float, float, float, float]] = []
     tips: list[tuple[float, float]] = []
     _grow(
         rng,
@@ -204,7 +205,7 @@ def broadleaf(
         tips,
     )
     for limb in limbs:
-        _limb(layer, *limb, colours=colours, side=side)  # type: ignore[arg-type]
+        _limb(layer, *limb, colours, side)
     spots = np.array(tips, np.float32)
     pick = rng.integers(0, len(spots), leaves)
     blob = tall * 0.05 * fill
@@ -323,7 +324,7 @@ def resized(sprite: Sprite, tall: int, flip: bool = False) -> Sprite:
     weight = cv2.resize(sprite.weight, size, interpolation=cv2.INTER_LINEAR)
     if flip:
         layer, weight = np.ascontiguousarray(layer[:, ::-1]), np.ascontiguousarray(weight[:, ::-1])
-    return Sprite(layer, weight)
+    return Sprite(np.asarray(layer, np.uint8), np.asarray(weight, np.float32))
 
 
 def tinted(sprite: Sprite, colour: Colour, amount: float) -> Sprite:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from actors.backends.embedded.scenes.canvas import (
     Array,
@@ -106,8 +105,7 @@ class Scene:
         for layer in self._layers:
             layer.draw(canvas, seconds)
         cv2.multiply(canvas, self._fall, dst=canvas, scale=1 / 200)
-        graded: npt.NDArray[np.uint8] = cv2.LUT(canvas, self._curve)
-        return graded
+        return np.asarray(cv2.LUT(canvas, self._curve), np.uint8)
 
 
 def snapshot(plate: Array, layers: list[Layer]) -> Image8:

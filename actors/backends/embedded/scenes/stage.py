@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.backends.embedded.scenes.canvas import Array, Colour, Image8, mix, rgb
+from actors.backends.embedded.scenes.canvas import AnyImage, Array, Colour, mix, rgb
 from actors.backends.embedded.scenes.motion import Layer, Still, Wind
 from schemas.taxonomy import SceneSpec
 
@@ -66,8 +66,8 @@ class Stage:
     def add(self, layer: Layer) -> None:
         self.layers.append(layer)
 
-    def add_still(self, layer: Image8) -> None:
-        self.layers.append(Still(layer))
+    def add_still(self, layer: AnyImage) -> None:
+        self.layers.append(Still(np.asarray(layer, np.uint8)))
 
     def row(self, share: float) -> int:
         return round(share * self.height)

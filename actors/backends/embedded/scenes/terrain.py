@@ -8,6 +8,7 @@ some way off; the ground at the viewer's feet is painted flat by `paint_ground`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -97,7 +98,7 @@ def render_terrain(
     v = np.broadcast_to(z / cell + oz, u.shape) % size
     gz, gx = np.gradient(heights)
 
-    def sample(field: Array) -> Array:
+    def sample(field: Any) -> Array:
         return np.asarray(
             cv2.remap(
                 np.ascontiguousarray(field, np.float32),

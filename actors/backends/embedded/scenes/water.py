@@ -10,11 +10,20 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from actors.backends.embedded.scenes.canvas import Array, Colour, Image8, Rng, fbm, smoothstep, tile_noise
+from actors.backends.embedded.scenes.canvas import (
+    Array,
+    Colour,
+    Image8,
+    Reals,
+    Rng,
+    fbm,
+    smoothstep,
+    tile_noise,
+)
 from actors.backends.embedded.scenes.particles import add_light
 
 
-def _wrap(noise: Array, u: Array, v: Array) -> Array:
+def _wrap(noise: Array, u: Reals, v: Reals) -> Array:
     n = noise.shape[0]
     return np.asarray(
         cv2.remap(
