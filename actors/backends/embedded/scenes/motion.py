@@ -170,7 +170,7 @@ class Flow:
     trails.
 
     `layer` is wider than the picture by the way it has to go; `speeds` px/s a row. Then it wraps round, so
-    so what goes further must tile. What goes right starts at the layer's right end: no seam comes in.
+    what goes further must tile. What goes right starts at the layer's right end: no seam comes in.
     """
 
     def __init__(self, layer: Image8, y: int, speeds: Array, *, rise: float = 0.0) -> None:
