@@ -53,7 +53,7 @@ def hill_country(stage: Stage) -> None:
     fog_tone = mix(stage.haze, stage.sky_low, 0.4)
     spans = [(5.0, 11.0, 0.72), (2.7, 4.6, 0.5), (1.6, 2.5, 0.26), (1.0, 1.5, 0.08)]
     for k, (near, far, air) in enumerate(spans):
-        heights = ridged(rng, 512) if peaks and k < 3 else rolling(rng, 512, 2.1)
+        heights = ridged(rng, 512, 2.05) if peaks and k < 3 else rolling(rng, 512, 2.1)
 
         def paint(height: Array, light: Array, slope: Array, noise: Array) -> Array:
             del slope
@@ -62,7 +62,7 @@ def hill_country(stage: Stage) -> None:
             )
             return stage.lit(body, light * (0.25 if silhouette else 0.9))
 
-        rise = (0.62 if peaks else 0.42) * near**0.62 * (1.45 if ink and k < 2 else 1.0)
+        rise = (0.5 if peaks else 0.42) * near**0.62 * (1.45 if ink and k < 2 else 1.0)
         stage.add_still(
             render_terrain(
                 stage,
@@ -73,7 +73,7 @@ def hill_country(stage: Stage) -> None:
                 rise=rise * (0.5 if k == 3 else 1),
                 camera=0.3,
                 paint=paint,
-                cell=0.013,
+                cell=0.021 if peaks and k < 3 else 0.013,
                 haze_from=air,
                 haze=mix(stage.haze, stage.sky_low, 0.3),
             )

@@ -140,7 +140,31 @@ def render_terrain(
     before = np.maximum(k - 1, 0)
     upper, lower = top[k, cols], top[before, cols]
     share = np.clip((y - upper) / np.maximum(lower - upper, 1e-3), 0, 1) * (k > 0)
-    picture = mix(colour[k, cols], colour[before, cols], share)
+    # a steep face is seen through few steps: its colour is taken from ragged columns and its grain from the
+    # height on the face, or it would look like a picture pulled downward
+    grain = tile_noise(stage.rng, 512, 1.25)
+    steep = smoothstep(0.5, 2.2, np.sqrt(sx * sx + sz * sz))[k, cols]
+    deep = z[k, 0] + (z[before, 0] - z[k, 0]) * share
+    across = (cols - width / 2) * deep / focal
+    up = (y - horizon) * deep / focal
+    face = cell * 0.45
+
+    def on_face(u_scale: float, v_scale: float) -> Array:
+        return np.asarray(
+            cv2.remap(
+                grain,
+                (across / face * u_scale % 512).astype(np.float32),
+                (up / face * v_scale % 512).astype(np.float32),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_WRAP,
+            )
+        )
+
+    broad, fine = on_face(0.5, 0.9), on_face(2.1, 2.6)
+    ragged = np.clip(cols + stage.px(16) * steep * broad, 0, width - 1).astype(np.int64)
+    picture = mix(colour[k, ragged], colour[before, ragged], share)
+    rough = steep * (1 - amount[k, 0])
+    picture = np.clip(picture * (1 + rough * (0.13 * broad + 0.10 * fine))[..., None], 0, 1)
     edge = np.where(seen, 1.0, 0.0).astype(np.float32)
     crest = top[-1][None, :]
     edge = np.maximum(edge, np.clip(y - crest + 1, 0, 1)) * np.where(seen | (y > crest - 1), 1, 0)
