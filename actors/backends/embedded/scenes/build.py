@@ -24,7 +24,7 @@ from actors.backends.embedded.scenes import (
     town,
     woods,
 )
-from actors.backends.embedded.scenes.painting import paint_over
+from actors.backends.embedded.scenes.painting import painter
 from actors.backends.embedded.scenes.scene import Scene, SceneLight
 from actors.backends.embedded.scenes.stage import Stage
 from schemas.taxonomy import SceneSpec, find_scene
@@ -68,7 +68,6 @@ def _build(keyword: str, seed: int, width: int, height: int) -> Scene:
     spec = find_scene(keyword)
     stage = Stage(spec, seed, width, height)
     BUILDERS[spec.builder](stage)
-    finish = paint_over(stage)
     light = SceneLight(
         key=_triple(stage.key),
         ambient=_triple(stage.ambient),
@@ -76,7 +75,8 @@ def _build(keyword: str, seed: int, width: int, height: int) -> Scene:
         haze=_triple(stage.haze),
         brightness=0.0,
     )
-    scene = Scene(stage.plate, stage.layers, light, stage.rng, vignette=stage.vignette, finish=finish)
+    paint = painter(spec.style, width, height, stage.rng)
+    scene = Scene(stage.plate, stage.layers, light, stage.rng, vignette=stage.vignette, paint=paint)
     first = cv2.cvtColor(scene.frame(0), cv2.COLOR_RGB2GRAY)
     scene.light = SceneLight(light.key, light.ambient, light.direction, light.haze, float(first.mean()) / 255)
     return scene

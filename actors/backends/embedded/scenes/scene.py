@@ -23,6 +23,7 @@ from actors.backends.embedded.scenes.canvas import (
     to8,
 )
 from actors.backends.embedded.scenes.motion import Layer, Still
+from actors.backends.embedded.scenes.painting import Paint
 from actors.roles import Frame
 
 
@@ -77,7 +78,7 @@ class Scene:
         rng: Rng,
         *,
         vignette: float,
-        finish: Array | None,
+        paint: Paint | None,
     ) -> None:
         height, width = plate.shape[:2]
         plate8 = to8(plate, rng)
@@ -87,11 +88,11 @@ class Scene:
             assert isinstance(first, Still)
             if first.layer.size:
                 lay_over(plate8, first.layer, first.x, first.y)
-        self._plate, self._layers, self.light = plate8, merged, light
+        self._plate, self._layers, self.light, self._paint = plate8, merged, light, paint
         y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
         x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
         fall = 1 - vignette * smoothstep(0.45, 1.5, np.sqrt(x * x + 0.8 * y * y))
-        fall = fall[..., None] if finish is None else fall[..., None] * finish[..., None]
+        fall = fall[..., None]
         grain = rng.normal(0, 0.006, (height, width, 1)).astype(np.float32)
         self._fall = np.repeat(np.clip((fall + grain) * 200, 0, 255), 3, axis=2).astype(np.uint8)
         ramp = np.linspace(0, 1, 256)
@@ -105,7 +106,8 @@ class Scene:
         for layer in self._layers:
             layer.draw(canvas, seconds)
         cv2.multiply(canvas, self._fall, dst=canvas, scale=1 / 200)
-        return np.asarray(cv2.LUT(canvas, self._curve), np.uint8)
+        graded = np.asarray(cv2.LUT(canvas, self._curve), np.uint8)
+        return graded if self._paint is None else self._paint(graded)
 
 
 def snapshot(plate: Array, layers: list[Layer]) -> Image8:
