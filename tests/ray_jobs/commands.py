@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+FRAMES = 17
+SHORT = ("--themes", "location", "--set", f"BackgroundAnimator.num_frames={FRAMES}")
+"""The shortest run that goes through every actor."""
 
 
 def job(*arguments: str | Path, timeout: float = 420) -> subprocess.CompletedProcess[str]:

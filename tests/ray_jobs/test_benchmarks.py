@@ -1,0 +1,85 @@
+"""Every benchmark runs at its smoke size, so that none of them rots."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.store import open_root
+from benchmarks.quality import measure, person_iou
+from benchmarks.sheets import sample_files, sheet
+from ray_jobs.root import read_root
+from tests.ray_jobs.commands import ROOT, environment
+
+
+@pytest.fixture(scope="module")
+def clips(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One short clip under the name that the benchmarks look for."""
+    folder = tmp_path_factory.mktemp("clips")
+    (folder / "made_source.mp4").write_bytes((sources / "portrait_outdoors.mp4").read_bytes())
+    return folder
+
+
+def benchmark(name: str, *arguments: str | Path) -> str:
+    """Standard output of `python -m benchmarks.NAME ARGUMENTS`."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_masks_runs_on_one_clip_and_writes_its_sheet(clips: Path, tmp_path: Path) -> None:
+    assert "made" in benchmark("masks", "--clips", clips, "--out", tmp_path / "sheets", "--limit", "1")
+    assert list((tmp_path / "sheets").glob("*.png"))
+
+
+def test_camera_runs_on_one_clip(clips: Path) -> None:
+    assert "pan" in benchmark("camera", "--clips", clips, "--no-smallest")
+
+
+def test_scenes_runs_at_smoke_size(tmp_path: Path) -> None:
+    benchmark("scenes", "--output", tmp_path, "--smoke", "--builder", "field,studio")
+    assert list(tmp_path.glob("*.png"))
+
+
+def test_quality_measures_a_finished_sample_and_sheets_show_it(finished: Path) -> None:
+    state = read_root(open_root(str(finished), create=False))
+    assert state is not None
+    (sample, *_) = state.samples["sample_id"].to_pylist()[2:]
+    files = sample_files(state, sample)
+    figures = measure(files)
+    assert figures["psnr"] > 25
+    assert figures["liveness"] > 0.5
+    assert sheet(files).shape[2] == 3
+
+
+def test_person_iou_counts_as_the_reference_says(tmp_path: Path) -> None:
+    import numpy as np
+
+    person = np.zeros((1, 4, 8), bool)
+    person[0, :2] = True
+    ignore = np.zeros_like(person)
+    ignore[0, 3] = True
+    reference = tmp_path / "r.npz"
+    np.savez(
+        reference,
+        frames=np.array([0]),
+        rows=np.array([1, 5]),
+        shape=np.array(person.shape),
+        person=np.packbits(person),
+        ignore=np.packbits(ignore),
+    )
+    mask = np.zeros((1, 6, 8), bool)
+    mask[0, 1:4] = True  # the person, one row too much
+    mask[0, 4] = True  # and the ignored row, which costs nothing
+    assert person_iou(np.packbits(mask, axis=-1), 8, reference) == pytest.approx(2 / 3)
