@@ -32,7 +32,6 @@ from actors.backends.embedded.scenes.terrain import (
     dunes,
     ground_picture,
     mesas,
-    paint_ground,
     render_terrain,
 )
 
@@ -71,7 +70,7 @@ def desert(stage: Stage) -> None:
         ground = ground_picture(
             stage, int(h * 0.74), sand * 0.8, sand * 1.05, texture="gravel", scale=2.2, rough=0.5
         )
-        paint_ground(stage, int(h * 0.74), ground)
+        _near_plain(stage, int(h * 0.74), ground)
         for foot, high, n in ((h * 0.8, 44, 260), (h * 0.93, 84, 240), (h * 1.03, 120, 260)):
             clump = np.sort(rng.choice(np.linspace(0, w, 24), 9, replace=False))
             layer, weight = blades(
@@ -87,7 +86,7 @@ def desert(stage: Stage) -> None:
             )
             near = np.exp(-(((np.arange(w)[None, :] - clump[:, None]) / stage.px(46)) ** 2)).max(0)
             layer = (layer * np.clip(near * 1.6, 0, 1)[None, :, None]).astype(np.uint8)
-            stage.add(Swaying(layer, weight, stage.wind, sway=stage.px(16), flutter=0.6, sheen=0.1))
+            stage.add(Swaying(layer, weight, stage.wind, sway=stage.px(26), flutter=0.8, sheen=0.2))
         mask = np.zeros((h, w), np.float32)
         mask[horizon - int(stage.px(60)) : int(h * 0.8)] = 1
         stage.add(
@@ -101,13 +100,20 @@ def desert(stage: Stage) -> None:
                 beta=2.3,
             )
         )
+        dust = stage.hazed(stage.lit(mix(sand, np.ones(3), 0.3), 0.95), 0.3)
+        bands = (
+            (horizon + 40.0, h * 0.76, 0.5, 170.0),
+            (h * 0.72, h * 0.9, 0.42, 260.0),
+            (h * 0.82, h, 0.4, 360.0),
+        )
+        _blown_sand(stage, bands, dust)
         airborne(stage, horizon)
         return
 
     def sandy(height: Array, light: Array, slope: Array, noise: Array) -> Array:
         del height, slope
         body = mix(sand * 0.86, sand * 1.06, np.clip(0.5 + 0.16 * noise, 0, 1))
-        return stage.lit(body, np.clip(light * 1.25 - 0.15, 0, 1))
+        return stage.lit(body * (0.72 + 0.34 * light[..., None]), np.clip(light * 1.5 - 0.35, 0, 1))
 
     field_ = dunes(rng, 512)
     stage.add_still(
@@ -117,7 +123,7 @@ def desert(stage: Stage) -> None:
             horizon=horizon,
             near=0.9,
             far=10,
-            rise=0.36,
+            rise=0.52,
             camera=0.42,
             paint=sandy,
             cell=0.012,
@@ -145,29 +151,12 @@ def desert(stage: Stage) -> None:
     alpha = smoothstep(-2, 3, y - crest).astype(np.float32) * np.ones((1, w), np.float32)
     stage.add_still(premultiplied(full, alpha))
     tone = stage.hazed(stage.lit(mix(sand, np.ones(3), 0.25), 0.95), 0.3)
-    for k, (top, bottom, strength, speed) in enumerate(
-        (
-            (horizon - 26, horizon + 90, 0.5, 150),
-            (horizon + 50, horizon + 190, 0.5, 230),
-            (start - 40, h, 0.5, 340),
-        )
-    ):
-        middle, half = (top + bottom) / 2, (bottom - top) / 2
-        mask = np.exp(-(((y - middle) / (half * 0.75)) ** 2)) * np.ones((1, w), np.float32)
-        mask[mask < 0.02] = 0
-        way = 1 if stage.wind._direction > 0 else -1
-        stage.add(
-            Veil(
-                rng,
-                mask,
-                tone,
-                strength=strength,
-                speed=(way * stage.px(speed), way * stage.px(speed * 1.7)),
-                size=stage.px(190 + 60 * k),
-                flat=5.0,
-                contrast=1.35,
-            )
-        )
+    bands = (
+        (horizon - 26, horizon + 90, 0.5, 150),
+        (horizon + 50, horizon + 190, 0.5, 230),
+        (start - 40, h, 0.5, 340),
+    )
+    _blown_sand(stage, bands, tone)
     way = 1 if stage.wind._direction > 0 else -1
     stage.add(
         Swarm(
@@ -180,6 +169,40 @@ def desert(stage: Stage) -> None:
         )
     )
     airborne(stage, horizon)
+
+
+def _near_plain(stage: Stage, top: int, ground: Array) -> None:
+    """Flat ground from row `top` down, its far edge uneven, as the lip of an overlook is."""
+    full = np.zeros((stage.height, stage.width, 3), np.float32)
+    full[top:] = ground
+    lip = top + stage.px(4) + stage.px(46) * fbm(stage.rng, 1, stage.width, cell=260, octaves=6)
+    alpha = smoothstep(-1.5, 1.5, np.arange(stage.height, dtype=np.float32)[:, None] - lip)
+    full *= (0.8 + 0.2 * smoothstep(0, float(stage.px(26)), np.arange(stage.height)[:, None] - lip))[
+        ..., None
+    ]
+    stage.add_still(premultiplied(full, alpha))
+
+
+def _blown_sand(stage: Stage, bands: tuple[tuple[float, float, float, float], ...], tone: Array) -> None:
+    """Veils of sand along the ground; a band is its top and bottom row, strength 0..1 and px/s at 1280."""
+    y = np.arange(stage.height, dtype=np.float32)[:, None]
+    way = 1 if stage.wind._direction > 0 else -1
+    for k, (top, bottom, strength, speed) in enumerate(bands):
+        middle, half = (top + bottom) / 2, (bottom - top) / 2
+        mask = np.exp(-(((y - middle) / (half * 0.75)) ** 2)) * np.ones((1, stage.width), np.float32)
+        mask[mask < 0.02] = 0
+        stage.add(
+            Veil(
+                stage.rng,
+                mask,
+                tone,
+                strength=strength,
+                speed=(way * stage.px(speed), way * stage.px(speed * 1.7)),
+                size=stage.px(190 + 60 * k),
+                flat=5.0,
+                contrast=1.35,
+            )
+        )
 
 
 def _ripple_tile(rng: np.random.Generator) -> Array:

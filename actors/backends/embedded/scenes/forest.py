@@ -35,6 +35,8 @@ def forest(stage: Stage) -> None:
     density = stage.number("density", 0.7)
     horizon = stage.row(float(rng.uniform(0.5, 0.56)))
     night = stage.spec.light.stars > 0.5
+    if stage.option("fire"):
+        stage.ambient, stage.key = stage.ambient * 1.9, np.minimum(stage.key * 1.4, 1)
     paint_sky(stage, horizon, clouds=None if density < 0.8 else 0.2)
     spiky = 0.85 if species in ("pine", "snowpine") else 0.0
     for high, away in ((190, 0.85), (140, 0.65)):
@@ -317,7 +319,7 @@ def _campfire(stage: Stage, horizon: int) -> None:
         )
     stage.add_still(layer)
     stage.add(Fire(rng, int(x), int(y + stage.px(8)), int(stage.px(150)), int(stage.px(210))))
-    big = glow_sprite(rgb("#ff8a34"), int(stage.px(1250)) | 1, 0.62)
+    big = glow_sprite(rgb("#ff8a34"), int(stage.px(1500)) | 1, 0.8)
     small = glow_sprite(rgb("#ffab54"), int(stage.px(460)) | 1, 0.5)
     stage.add(Lamps(rng, [(x, y - stage.px(60)), (x, y - stage.px(40))], [big, small], depth=0.5, lively=1.1))
     stage.sun_x = x / w

@@ -11,6 +11,8 @@ import numpy as np
 from actors.backends.embedded.scenes.canvas import (
     Colour,
     blank,
+    luma,
+    mix,
     premultiplied,
     rgb,
 )
@@ -33,6 +35,10 @@ def leafage(
     """The scene's foliage colours in its light, seen from a distance 0..1."""
     d = stage.colour("foliage") if dark is None else dark
     b = stage.colour("foliage_lit") if lit is None else lit
+    if stage.option("species") == "blossom":
+        # petals keep their own hue in a low sun: the light that shines through them is theirs
+        neutral = mix(np.ones(3), luma(stage.key) / np.maximum(stage.key, 0.2), 0.7)
+        d, b = d * neutral, mix(d, b, 0.6) * neutral
     wood = stage.colour("trunk")
     return Leafage(
         stage.hazed(stage.lit(d * 0.62, 0.15), away),

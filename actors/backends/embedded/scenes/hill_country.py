@@ -185,7 +185,10 @@ def snowmelt(stage: Stage) -> None:
     snow = ground_picture(
         stage, horizon, rgb("#dfe6ee"), rgb("#ffffff"), texture="gravel", scale=1.0, rough=0.08
     )
-    patch = on_ground(tile_noise(rng, 512, 1.9), horizon, h, w, scale=0.34)
+    wide, broken = tile_noise(rng, 512, 1.9), tile_noise(rng, 512, 1.7)
+    patch = 0.62 * on_ground(wide, horizon, h, w, scale=0.11, turn=0.5) + 0.6 * on_ground(
+        broken, horizon, h, w, scale=0.29, turn=1.1
+    )
     rim = on_ground(tile_noise(rng, 512, 1.2), horizon, h, w, scale=0.9) * 0.22
     cover = smoothstep(-0.12, 0.12, patch + rim)
     edge = smoothstep(-0.42, -0.05, patch + rim) * (1 - cover)

@@ -91,8 +91,8 @@ def waterfall(stage: Stage) -> None:
     relief = face * 0.7 + ledges * 0.45
     gx = np.gradient(cv2.GaussianBlur(relief, (0, 0), 1.6), axis=1) * 26 * -stage.sun_side
     gy = np.gradient(cv2.GaussianBlur(relief, (0, 0), 1.6), axis=0) * 24
-    light = np.clip(0.38 + gx + gy + 0.4 * (face - 0.5), 0, 1)
-    stone = stage.colour("rock") * 0.62
+    light = np.clip(0.52 + gx + gy + 0.4 * (face - 0.5), 0, 1)
+    stone = stage.colour("rock") * 0.85
     moss = mix(stage.colour("foliage"), stage.colour("foliage_lit"), 0.35)
     cover = smoothstep(0.5, 0.7, ledges + 0.25 * (face - 0.5) + gy * 0.5)
     body = mix(np.broadcast_to(stone, (h, w, 3)), moss, cover * 0.85)
@@ -143,7 +143,7 @@ def waterfall(stage: Stage) -> None:
             snapshot(stage.plate, stage.layers),
             pool,
             horizon=int(h * 0.5),
-            deep=stage.lit(rgb("#24463f"), 0.6),
+            deep=stage.lit(rgb("#3a6258"), 0.7),
             calm=0.35,
             scale=0.7,
             clarity=0.8,
