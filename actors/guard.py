@@ -37,6 +37,8 @@ from schemas.records import Artifact, Row, artifact_path, seed_for
 
 MAX_DEATHS = 2
 """Calls on one sample that may die with their worker before the sample is `failed`."""
+MAX_REASON_CHARACTERS = 4000
+"""Of one error in the journal, which a run reads as a whole."""
 REUSED = 64
 """Results of unseeded actors kept in a process, for the next theme of the same source."""
 _ENVIRONMENT = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENOMEM)
@@ -209,7 +211,7 @@ class Guard:
         }
         if isinstance(outcome, SampleError):
             kind = outcome.error_class if isinstance(outcome, UnexpectedError) else type(outcome).__name__
-            return {**result, "outcome": "failed", "error_class": kind, "error": str(outcome)}
+            return {**result, "outcome": "failed", "error_class": kind, "error": _storable(str(outcome))}
         missing = set(self.actor.adds) ^ set(outcome)
         if missing:
             raise TypeError(f"{self.name} must add exactly {self.actor.adds}; differs in {sorted(missing)}")
@@ -260,6 +262,11 @@ class Guard:
 
 def _artifact(column: str, path: str, size_bytes: int, sha256: str) -> dict[str, Any]:
     return {"column": column, "path": path, "size_bytes": size_bytes, "sha256": sha256}
+
+
+def _storable(words: str) -> str:
+    """A reason as the journal can hold it: a file name in it need not be UTF-8, a library's may be long."""
+    return words[:MAX_REASON_CHARACTERS].encode("utf-8", "backslashreplace").decode()
 
 
 def _cpu_seconds() -> float:

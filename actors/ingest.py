@@ -8,8 +8,10 @@ process with limits, and a clip that conforms already is kept byte for byte.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from pydantic import Field
 
@@ -40,8 +42,12 @@ class Ingest(Actor[IngestConfig]):
     Config = IngestConfig
 
     def process(self, sample: Sample) -> Added:
-        path = Path(sample.text("source_uri").removeprefix("file://"))
-        if not path.is_file():
+        path = path_of(sample.text("source_uri"))
+        try:
+            there = path.is_file()
+        except OSError as error:  # a folder that may not be entered is this source's fault, not the worker's
+            raise SampleError(f"{path} cannot be read: {error.strerror}") from error
+        if not there:
             raise SampleError(f"no file at {path}")
         limits = DecodeLimits(max_duration_s=self.config.max_duration_s, wall_s=self.config.timeout_s)
         clip = normalise(path, sample.scratch, limits=limits, min_frames=self.config.min_frames)
@@ -56,3 +62,19 @@ class Ingest(Actor[IngestConfig]):
             "source_kept": clip.kept_bytes,
         }
         return added
+
+
+def path_of(uri: str) -> Path:
+    """The file that a source's URI names: a path, or `file://` with percent signs decoded.
+
+    Raises:
+        SampleError: another scheme.
+    """
+    if uri.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
+    scheme, separator, _ = uri.partition("://")
+    if separator and scheme.isalnum():
+        raise SampleError(
+            f"{scheme}:// is not read; sources must be files that every worker sees, found {uri}"
+        )
+    return Path(uri)

@@ -94,12 +94,12 @@ def synthesize(
 ) -> None:
     """Turn source videos into the data set, or continue where an earlier run stopped."""
     with _exits():
-        from ray_jobs.sources import read_sources
+        from ray_jobs.sources import first_sources, read_sources
         from ray_jobs.synthesize import print_plan
 
         console = _console()
-        chosen = load_config(config, set_ or (), [t.strip() for t in themes.split(",")] if themes else ())
-        entries = read_sources(sources, swap=swap)[:limit]
+        chosen = load_config(config, set_ or (), _names(themes))
+        entries = first_sources(read_sources(sources, swap=swap), limit)
         if dry_run:
             print_plan(output, entries, chosen, console, redo=redo)
             return
@@ -191,8 +191,12 @@ def demo(
     with _exits():
         from ray_jobs.demo import run_demo
 
-        code = run_demo(root, sources, load_config(config, (), themes.split(",")), _console())
+        code = run_demo(root, sources, load_config(config, (), _names(themes)), _console())
     raise SystemExit(code)
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name.strip() for name in listed.split(",")] if listed else []
 
 
 def _defaults() -> dict[str, object]:

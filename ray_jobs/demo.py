@@ -30,7 +30,9 @@ def run_demo(root: Path, sources: Path | None, config: RunConfig, console: Conso
     if sources is None:
         sources = root / "sources"
         make_demo_sources(sources)
-        console.print(f"made sample sources in {sources}: two portraits, a moving camera, a broken file")
+        console.print(
+            f"made sample sources in {sources}: two portraits, a moving camera, a broken file", markup=False
+        )
     output = root / "output"
     entries = read_sources(str(sources))
     failed = synthesize_and_publish(str(output), entries, config, console, redo=None, with_release=True)
@@ -38,7 +40,7 @@ def run_demo(root: Path, sources: Path | None, config: RunConfig, console: Conso
     state = read_root(open_root(str(output), create=False))
     if state is not None:
         print_costs(state, console)
-    console.print(f"release: {(output / 'release').absolute()}")
+    console.print(f"release: {(output / 'release').absolute()}", markup=False)
     if faults:
         return 1
     expected = len(config.themes) if made else 0

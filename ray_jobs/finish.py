@@ -49,18 +49,20 @@ def verify_root(root: str, console: Console) -> int:
     faults = verify(root)
     for fault in faults:
         console.print(f"fault: {fault}", markup=False, highlight=False)
-    console.print(f"verify {root}: {f'{len(faults)} faults' if faults else 'no fault'}", highlight=False)
+    console.print(
+        f"verify {root}: {f'{len(faults)} faults' if faults else 'no fault'}", markup=False, highlight=False
+    )
     return len(faults)
 
 
 def regate_root(root: str, sets: Sequence[str], console: Console) -> None:
     report = regate(root, _recorded(root, sets))
-    console.print(str(report), highlight=False)
+    console.print(str(report), markup=False, highlight=False)
 
 
 def regate_release_copy(release: str, config: RunConfig, output: str, console: Console) -> None:
     report = regate_release(release, thresholds(resolve(config)), output)
-    console.print(str(report), highlight=False)
+    console.print(str(report), markup=False, highlight=False)
 
 
 def _recorded(root: str, sets: Sequence[str]) -> RunConfig:
@@ -72,4 +74,4 @@ def _recorded(root: str, sets: Sequence[str]) -> RunConfig:
 
 
 def _print_report(report: PublishReport, console: Console) -> None:
-    console.print(str(report), highlight=False)
+    console.print(str(report), markup=False, highlight=False)

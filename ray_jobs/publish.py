@@ -23,7 +23,15 @@ from actors.pipeline import STEPS, resolve, thresholds
 from actors.store import Store, open_root
 from ray_jobs.card import card_text
 from ray_jobs.release_folder import PublishError, ReleaseFolder, Report, quiet, replace_file
-from ray_jobs.root import RootState, all_records, read_actor, read_root, refuse_if_held
+from ray_jobs.root import (
+    RootState,
+    all_records,
+    ended,
+    newest_run,
+    open_deciding_run,
+    read_actor,
+    read_root,
+)
 from schemas import release, shards
 from schemas.config import RunConfig
 from schemas.gates import Step
@@ -84,10 +92,6 @@ class PublishReport:
         )
 
 
-def _quiet(message: str) -> None:
-    """Default of `report`: say nothing."""
-
-
 def publish(
     root: str, *, config: RunConfig | None = None, report: Report = quiet, repack: bool = False
 ) -> PublishReport:
@@ -101,13 +105,26 @@ def publish(
     Raises:
         StoreError: the folder is no root of ours, holds no run, or lacks an artifact that its journal names.
         RootBusyError: another process works on the root.
+        ConfigError: `config` changes more than thresholds and release settings.
     """
     store = open_root(root, create=False)
-    state = read_root(store, without=NOT_READ)
-    if state is None:
+    before = newest_run(store)
+    if before is None:
         raise PublishError(f"{root} holds no run yet, so there is nothing to publish")
-    refuse_if_held(store, state.record)
-    config = config or state.record.run_config()
+    config = config or before.run_config()
+    record = open_deciding_run(store, "publish", config)
+    with ended(store, record) as summary:
+        state = read_root(store, without=NOT_READ)
+        if state is None:
+            raise PublishError(f"{root}: the run record that was just written is gone")
+        result = _publish(store, state, config, report, repack)
+        summary["accepted"] = result.accepted
+    return result
+
+
+def _publish(
+    store: Store, state: RootState, config: RunConfig, report: Report, repack: bool
+) -> PublishReport:
     planned = resolve(config)
     verdicts = state.verdicts(config)
     themes = [theme for theme in THEMES if theme in set(pc.unique(state.samples["edit_type"]).to_pylist())]

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from actors.store import StoreError, open_root
 from ray_jobs.publish import root_manifest, write_manifest
-from ray_jobs.root import end_run, newest_run, open_run, read_root
+from ray_jobs.root import ended, newest_run, open_deciding_run, read_root
 from schemas import release
 from schemas.archives import ArchiveError, TarScan
 from schemas.config import ConfigError, RunConfig, nearest
@@ -65,34 +65,33 @@ def regate(root: str, config: RunConfig) -> RegateReport:
     Raises:
         StoreError: the folder is no root of ours or holds no run.
         RootBusyError: a run holds the root.
-        ConfigError: `config` changes more than thresholds (`ray_jobs.root.open_run`).
+        ConfigError: `config` changes more than thresholds (`ray_jobs.root.open_deciding_run`).
     """
     started = time.monotonic()
     store = open_root(root, create=False)
     before = newest_run(store)
-    if before is None:
-        raise StoreError(f"{root} holds no run yet, so there is nothing to decide")
-    record = open_run(store, "regate", config)
-    state = read_root(store, without=NOT_READ)
-    if state is None:
-        raise StoreError(f"{root}: the run record that was just written is gone")
-    old, new = state.verdicts(before.run_config()), state.verdicts(config)
-    planned_themes = set(pc.unique(state.samples["edit_type"]).to_pylist())
-    themes = [theme for theme in THEMES if theme in planned_themes]
-    manifest = root_manifest(state, new, config)
-    for theme in themes:
-        write_manifest(store, theme, manifest)
-    was, now = (pc.equal(verdicts["status"], "accepted") for verdicts in (old, new))
-    was_live, now_live = (pc.equal(verdicts["status"], "live") for verdicts in (old, new))
-    result = RegateReport(
-        before=funnels(state.samples, old, themes),
-        after=funnels(state.samples, new, themes),
-        newly_accepted=_count(pc.and_not(now, was)),
-        no_longer_accepted=_count(pc.and_not(was, now)),
-        to_continue=_count(pc.and_not(now_live, was_live)),
-        elapsed_s=time.monotonic() - started,
-    )
-    end_run(store, record.run, {"accepted": sum(funnel.accepted for funnel in result.after)})
+    record = open_deciding_run(store, "regate", config)
+    with ended(store, record) as summary:
+        state = read_root(store, without=NOT_READ)
+        if state is None or before is None:
+            raise StoreError(f"{root}: the run record that was just written is gone")
+        old, new = state.verdicts(before.run_config()), state.verdicts(config)
+        planned_themes = set(pc.unique(state.samples["edit_type"]).to_pylist())
+        themes = [theme for theme in THEMES if theme in planned_themes]
+        manifest = root_manifest(state, new, config)
+        for theme in themes:
+            write_manifest(store, theme, manifest)
+        was, now = (pc.equal(verdicts["status"], "accepted") for verdicts in (old, new))
+        was_live, now_live = (pc.equal(verdicts["status"], "live") for verdicts in (old, new))
+        result = RegateReport(
+            before=funnels(state.samples, old, themes),
+            after=funnels(state.samples, new, themes),
+            newly_accepted=_count(pc.and_not(now, was)),
+            no_longer_accepted=_count(pc.and_not(was, now)),
+            to_continue=_count(pc.and_not(now_live, was_live)),
+            elapsed_s=time.monotonic() - started,
+        )
+        summary["accepted"] = sum(funnel.accepted for funnel in result.after)
     return result
 
 
@@ -149,6 +148,7 @@ def regate_release(
         ConfigError: an unknown gate, or a file that a gate needs is not there or not as published.
     """
     source, out = Path(release_dir), Path(out_dir)
+    csv.field_size_limit(MAX_LINE_BYTES)
     files = {file.gate for file in release.JSONL_FILES if file.gate}
     for name in thresholds:
         if name not in _BY_NAME:
@@ -186,7 +186,7 @@ def _filter_theme(source: Path, out: Path, theme: str, asked: Mapping[str, float
             raise ConfigError(f"{lines.name}: columns should be {', '.join(release.CSV_COLUMNS)}")
         writer = csv.DictWriter(filtered, release.CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
-        for row in rows:
+        for row in _rows_with_ids(rows, lines.name, theme):
             listed.add(row["task"])
             closed = _first_closed(row["task"], order, measured, asked)
             if closed is None:
@@ -200,6 +200,19 @@ def _filter_theme(source: Path, out: Path, theme: str, asked: Mapping[str, float
     everywhere = set.intersection(*map(set, measured.values())) if measured else set()
     others = sum(_first_closed(sample, order, measured, asked) is None for sample in everywhere - listed)
     return ThemeFilter(theme, len(listed), len(kept), {k: v for k, v in rejected.items() if v}, others)
+
+
+def _rows_with_ids(rows: csv.DictReader[str], path: str, theme: str) -> Iterator[dict[str, str]]:
+    """Rows whose task is a sample id: it becomes a line of a list for `tar -T`, which obeys options in it."""
+    try:
+        for row in rows:
+            if release.is_sample_id(row["task"] or "", theme):
+                yield row
+            else:
+                found = str(row["task"])[:80]
+                raise ConfigError(f"{path}, line {rows.line_num}: task {found!r} is no sample id of {theme}")
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}, line {rows.line_num}: {error}") from None
 
 
 def _first_closed(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 
 from actors.journal import ActorJournal, parquet_bytes
 from actors.pipeline import STEPS, PlannedActor, resolve, thresholds
-from actors.store import Store
+from actors.store import Store, StoreError
 from schemas.config import ConfigError, RunConfig, validated
 from schemas.gates import Rows, Step, rows_of, verdicts
 from schemas.journal import SETTLING, part_schema, settle
@@ -41,6 +42,8 @@ SAMPLES = pa.schema(
     ]
 )
 """One row a planned sample, in `journal/samples/`; of two rows for one sample the first counts."""
+READ_TRIES = 5
+"""A compaction drops an actor's parts once; five in the time of one read do not happen."""
 COMPACT_OVER = 200
 """Parts of one actor above which they are written as one; 20,000 parts read in 9 s, one file in 0.3 s."""
 
@@ -69,6 +72,8 @@ class RunRecord:
     pid: int
     pid_started: str
     """Start time of the process as the kernel counts it, so that a reused pid is not taken for the holder."""
+    redo: str | None = None
+    """The actor with which this run's new generation began, if it began one."""
 
     def run_config(self) -> RunConfig:
         return validated(RunConfig, self.config, "")
@@ -114,31 +119,103 @@ def open_run(
     Raises:
         RootBusyError: the newest run has not ended and its process lives.
         ConfigError: results of this root were made by another recipe and `redo` does not cover the
-        difference.
+            difference; its samples have another name; `redo` names no actor.
     """
     before = newest_run(store)
-    if before is not None:
-        refuse_if_held(store, before)
     planned = planned or resolve(config)
-    generations = _generations(before, planned, redo)
-    if before is not None:
-        _refuse_changed_recipes(store, before, planned, generations)
-    number = before.run + 1 if before else 1
+    generations = check_run(store, before, config, planned, redo)
+    recipes = {item.name: dict(item.recipe) for item in planned}
+    return _open(store, before, job, config, recipes, generations, redo)
+
+
+def open_deciding_run(store: Store, job: str, config: RunConfig) -> RunRecord:
+    """Open a run that makes nothing and decides anew what is there: `regate`, `publish`.
+
+    Recipes and generations stay those of the run before, so that a root of an older version of this software
+    can still be decided and published.
+
+    Raises:
+        StoreError: the root holds no run yet.
+        RootBusyError: the newest run has not ended and its process lives.
+        ConfigError: `config` changes more than thresholds and release settings.
+    """
+    before = newest_run(store)
+    if before is None:
+        raise StoreError(f"{store.uri} holds no run yet")
+    refuse_if_held(store, before)
+    for old, new in zip(resolve(before.run_config()), resolve(config), strict=True):
+        if changed := _differences(old.recipe, new.recipe):
+            raise ConfigError(f"{job} changes thresholds only, found {new.name}: {changed}")
+    return _open(store, before, job, config, before.recipes, before.generations, None)
+
+
+def _open(
+    store: Store,
+    before: RunRecord | None,
+    job: str,
+    config: RunConfig,
+    recipes: dict[str, dict[str, Any]],
+    generations: dict[str, int],
+    redo: str | None,
+) -> RunRecord:
     record = RunRecord(
-        run=number,
+        run=before.run + 1 if before else 1,
         job=job,
         config=config.model_dump(mode="json"),
-        recipes={item.name: dict(item.recipe) for item in planned},
+        recipes=recipes,
         generations=generations,
         sealed=_sealed(store, before),
         opened_at=datetime.now(UTC).isoformat(),
         host=platform.node(),
         pid=os.getpid(),
         pid_started=_process_start(os.getpid()),
+        redo=redo,
     )
-    if not store.put_bytes_if_absent(record_key(number), record.to_json()).won:
+    if not store.put_bytes_if_absent(record_key(record.run), record.to_json()).won:
         raise RootBusyError(f"another run opened {store.uri} at the same moment")
     return record
+
+
+@contextmanager
+def ended(store: Store, record: RunRecord) -> Iterator[dict[str, Any]]:
+    """Notes the end of a run with the summary that its body fills; with the error if one ends it.
+
+    A run that a signal or an error stops leaves the root free for the next one, on any machine.
+    """
+    summary: dict[str, Any] = {}
+    try:
+        yield summary
+    except BaseException as error:
+        with suppress(OSError):  # a full disk says so by itself
+            end_run(store, record.run, {"error": f"{type(error).__name__}: {error}"[:1000]})
+        raise
+    end_run(store, record.run, summary)
+
+
+def check_run(
+    store: Store,
+    before: RunRecord | None,
+    config: RunConfig,
+    planned: Sequence[PlannedActor],
+    redo: str | None,
+) -> dict[str, int]:
+    """Whether a run may open after the newest one, `before`; returns its generations, by actor.
+
+    Raises:
+        RootBusyError, ConfigError: as `open_run`.
+    """
+    if before is not None:
+        refuse_if_held(store, before)
+        name = before.config["name"]
+        if name != config.name and read_samples(store).num_rows:
+            raise ConfigError(
+                f"name: the samples of {store.uri} are called {name}_..., found {config.name!r}. "
+                "Use that name or another output root"
+            )
+    generations = _generations(store, before, planned, redo)
+    if before is not None:
+        _refuse_changed_recipes(store, before, planned, generations)
+    return generations
 
 
 def end_run(store: Store, run: int, summary: Mapping[str, Any]) -> None:
@@ -172,16 +249,24 @@ def _process_start(pid: int) -> str:
 
 
 def _generations(
-    before: RunRecord | None, planned: Sequence[PlannedActor], redo: str | None
+    store: Store, before: RunRecord | None, planned: Sequence[PlannedActor], redo: str | None
 ) -> dict[str, int]:
     names = [item.name for item in planned]
     generations = {name: (before.generations.get(name, 0) if before else 0) for name in names}
     if redo is not None:
         if redo not in names:
             raise ConfigError(f"--redo {redo}: no such actor; actors are {', '.join(names)}")
-        for name in names[names.index(redo) :]:
-            generations[name] += 1
+        if before is None or before.redo != redo or finished(store, before):
+            for name in names[names.index(redo) :]:
+                generations[name] += 1
     return generations
+
+
+def finished(store: Store, record: RunRecord) -> bool:
+    """Whether a run came to its end; one that was broken off or failed did not."""
+    if not store.exists(end_key(record.run)):
+        return False
+    return "error" not in json.loads(store.get_bytes(end_key(record.run)))
 
 
 def _refuse_changed_recipes(
@@ -193,16 +278,20 @@ def _refuse_changed_recipes(
             continue
         if not any(True for _ in store.keys(f"journal/{item.name}")):
             continue
-        changed = [
-            f"{knob}: {old.get(knob)!r} -> {item.recipe.get(knob)!r}"
-            for knob in sorted({*old, *item.recipe})
-            if old.get(knob) != item.recipe.get(knob)
-        ]
         raise ConfigError(
-            f"{item.name} has results in {store.uri} that were made otherwise ({'; '.join(changed)}). "
+            f"{item.name} has results in {store.uri} that were made otherwise "
+            f"({_differences(old, item.recipe)}). "
             f"Use the old setting, another output root, or --redo {item.name} to make them and all that "
             "follows again"
         )
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"{knob}: {old.get(knob)!r} -> {new.get(knob)!r}"
+        for knob in sorted({*old, *new})
+        if old.get(knob) != new.get(knob)
+    )
 
 
 def _sealed(store: Store, before: RunRecord | None) -> dict[str, list[str]]:
@@ -230,7 +319,8 @@ def compact(store: Store, record: RunRecord, steps: Iterable[Step] = STEPS, over
         rows = _without_copies(journal.read(keys))
         # the name of the part that was last: it sorts with this run, and no later part can have it
         target = f"{journal.folder}/{record.run:06d}-compact-{len(names)}-{names[-1][7:15]}.parquet"
-        store.put_bytes_if_absent(target, parquet_bytes(rows))
+        if not store.put_bytes_if_absent(target, parquet_bytes(rows)).won:
+            continue  # whatever is there is not known to hold these rows
         for key in keys:
             store.delete(key)
 
@@ -269,11 +359,20 @@ class RootState:
 
 
 def read_root(store: Store, *, without: Collection[str] = ()) -> RootState | None:
-    """The state of a root; None if no run ever opened it. `without`: value columns that are not read."""
-    record = newest_run(store)
-    if record is None:
-        return None
-    return RootState(store, record, read_samples(store), read_settled(store, record, without=without))
+    """The state of a root; None if no run ever opened it. `without`: value columns that are not read.
+
+    A run beside it may open or compact its parts meanwhile: what is listed and gone is listed again.
+    """
+    for tried in range(READ_TRIES):
+        record = newest_run(store)
+        if record is None:
+            return None
+        try:
+            return RootState(store, record, read_samples(store), read_settled(store, record, without=without))
+        except (KeyError, FileNotFoundError):
+            if tried + 1 == READ_TRIES:
+                raise
+    return None
 
 
 def read_settled(store: Store, record: RunRecord, *, without: Collection[str] = ()) -> dict[str, pa.Table]:
@@ -307,7 +406,7 @@ def read_actor(
 
 
 def read_samples(store: Store) -> pa.Table:
-
+    """All planned samples, schema SAMPLES, by sample_id."""
     tables = [
         pq.read_table(store.local_path(key), partitioning=None) for key in store.keys("journal/samples")
     ]

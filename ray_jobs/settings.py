@@ -28,10 +28,10 @@ def load_config(path: Path, sets: Sequence[str] = (), themes: Sequence[str] = ()
         ConfigError: no such file, no YAML mapping, or an unknown or unusable key, with the nearest key.
     """
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"config {path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path} is not YAML: {error}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"config {path} must hold keys and values, found {type(raw).__name__}")
@@ -62,7 +62,10 @@ def _set(raw: dict[str, Any], item: str) -> None:
         raw = raw.setdefault(part, {})
         if not isinstance(raw, dict):
             raise ConfigError(f"--set {key}: {part} has no keys below it")
-    raw[path[-1]] = yaml.safe_load(text)
+    try:
+        raw[path[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {item}: {text!r} is no YAML value; quote what is text") from None
 
 
 def print_knobs(console: Console) -> None:

@@ -8,15 +8,20 @@ out, on a worker, with limits.
 from __future__ import annotations
 
 import csv
+import io
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from actors.ingest import path_of
+from actors.store import MARKER
 from schemas.config import ConfigError, RunConfig, nearest
 from schemas.records import THEMES, sample_id, source_key
 from schemas.taxonomy import draw_keyword
@@ -24,7 +29,10 @@ from schemas.taxonomy import draw_keyword
 _VIDEO_SUFFIX = re.compile(
     r"\.(3gp|avi|flv|gif|m2ts|m3u8?|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
 )
+MAX_FIELD_CHARACTERS = 1 << 20
+"""Of one CSV field; a longer one is an open quotation mark, not a prompt."""
 _COLUMNS = ("uri", "theme", "prompt", "chosen_keyword", "licence", "reference_edit_uri")
+_WORDS = ("given_prompt", "chosen_keyword", "reference_edit_uri")
 _OPENVE = ("video", "prompt", "original_video")
 _SAYS_SOURCE = re.compile(r"orig|source|src|input|raw", re.IGNORECASE)
 _SAYS_EDIT = re.compile(r"edit|target|tgt|output|result|change|generated", re.IGNORECASE)
@@ -50,8 +58,8 @@ def read_sources(where: str, *, swap: bool | None = None) -> list[SourceEntry]:
     """The entries of a folder or a list, in a stable order.
 
     Args:
-        where: a folder (its video files, sorted by path), `.csv` or `.parquet` with a column `uri`, or
-            OpenVE-3M's semicolon CSV.
+        where: a folder (its video files, sorted by path, without those of output roots in it), `.csv` or
+            `.parquet` with a column `uri`, or OpenVE-3M's semicolon CSV.
         swap: True takes OpenVE's column `video` for the source and `original_video` for the edit, False takes
             them as named, None as named unless they read swapped.
 
@@ -60,10 +68,10 @@ def read_sources(where: str, *, swap: bool | None = None) -> list[SourceEntry]:
     """
     path = Path(where)
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if _VIDEO_SUFFIX.fullmatch(file.suffix))
-        entries = [SourceEntry(uri=str(file.absolute())) for file in files if file.is_file()]
+        files = sorted(file for file in _files(path) if _VIDEO_SUFFIX.fullmatch(file.suffix))
+        entries = [SourceEntry(uri=_uri_of(file)) for file in files if file.is_file()]
         if not entries:
-            raise SourcesError(f"no video files in {where}")
+            raise SourcesError(f"no video files in {where} (those of an output root do not count)")
         return entries
     if not path.is_file():
         raise SourcesError(f"no source list at {where}: give a folder, a .csv or a .parquet file")
@@ -74,25 +82,65 @@ def read_sources(where: str, *, swap: bool | None = None) -> list[SourceEntry]:
     raise SourcesError(f"{where}: a source list is a folder, a .csv or a .parquet file")
 
 
+def first_sources(entries: Sequence[SourceEntry], limit: int | None) -> list[SourceEntry]:
+    """The lines of the first `limit` different sources; a source may have a line for every theme."""
+    uris = list(dict.fromkeys(entry.uri for entry in entries))[:limit]
+    wanted = set(uris)
+    return [entry for entry in entries if entry.uri in wanted]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files below a folder. What an output root holds was made from sources and must not become one."""
+    for parent, folders, names in os.walk(folder):
+        if MARKER in names:
+            folders.clear()
+            continue
+        yield from (Path(parent) / name for name in names)
+
+
 def _read_parquet(path: Path) -> list[dict[str, Any]]:
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SourcesError(f"{path} is not a Parquet file: {error}") from None
+        table = pq.read_table(path, partitioning=None)  # else a folder named `theme=x` becomes a column
+        known = [name for name in table.column_names if name in _COLUMNS]
+        for name in known:
+            table = table.set_column(
+                table.column_names.index(name), name, table[name].cast(pa.string(), safe=True)
+            )
+    except (pa.ArrowException, OSError) as error:
+        raise SourcesError(f"{path} is not a Parquet file with columns of text: {error}") from None
+    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 
 def _read_csv(path: Path, swap: bool | None) -> list[SourceEntry]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourcesError(f"{path} is not UTF-8 text: {error}") from None
-    lines = text.splitlines()
-    if not lines:
+    header = text.partition("\n")[0].strip()
+    if not text.strip():
         raise SourcesError(f"{path} is empty")
-    if set(_OPENVE) <= set(lines[0].split(";")):
-        return _openve_entries(list(csv.DictReader(lines, delimiter=";")), path, swap)
-    return _entries(list(csv.DictReader(lines)), path)
+    if set(_OPENVE) <= set(header.split(";")):
+        return _openve_entries(_csv_rows(text, ";", path), path, swap)
+    return _entries(_csv_rows(text, ",", path), path)
+
+
+def _csv_rows(text: str, delimiter: str, path: Path) -> list[dict[str, Any]]:
+    """Rows by column; a row of another length is an error, or an unquoted separator would cut a prompt."""
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = []
+    try:
+        for number, row in enumerate(reader, start=1):
+            if None in row or None in row.values():
+                raise SourcesError(
+                    f"{path}, row {number}: another number of fields than the {len(reader.fieldnames or ())} "
+                    f"columns have; quote a field that holds {delimiter!r}"
+                )
+            rows.append(row)
+    except csv.Error as error:
+        raise SourcesError(f"{path}, line {reader.line_num}: {error}") from None
+    return rows
 
 
 def _entries(rows: list[dict[str, Any]], path: Path) -> list[SourceEntry]:
@@ -124,6 +172,7 @@ def _entries(rows: list[dict[str, Any]], path: Path) -> list[SourceEntry]:
 def _openve_entries(rows: list[dict[str, str]], path: Path, swap: bool | None) -> list[SourceEntry]:
     if not rows:
         raise SourcesError(f"{path} lists no sources")
+    _refuse_empty(rows, path)
     source, edit = ("video", "original_video") if swap else ("original_video", "video")
     evidence = _direction([row[source] for row in rows], [row[edit] for row in rows])
     if evidence < 0 and swap is None:
@@ -140,6 +189,13 @@ def _openve_entries(rows: list[dict[str, str]], path: Path, swap: bool | None) -
         )
         for row in rows
     ]
+
+
+def _refuse_empty(rows: Sequence[dict[str, str]], path: Path) -> None:
+    for number, row in enumerate(rows, start=1):
+        for name in _OPENVE:
+            if not row[name].strip():
+                raise SourcesError(f"{path}, row {number}: {name} is empty")
 
 
 def _direction(sources: Sequence[str], edits: Sequence[str]) -> int:
@@ -160,8 +216,32 @@ def _sign(number: int) -> int:
 
 
 def _absolute(uri: str, listed_in: Path) -> str:
-    """A relative path is relative to the list's folder."""
-    return uri if "://" in uri else str((listed_in.parent / uri).absolute())
+    """A relative path is relative to the list's folder; `file://` is a path like any other."""
+    if uri.startswith("file://"):
+        return _uri_of(path_of(uri))
+    return uri if "://" in uri else _uri_of(listed_in.parent / uri)
+
+
+def _uri_of(path: Path) -> str:
+    """One spelling for one file, since a source is known by it: absolute, without `..`.
+
+    The file itself may be a link and stays one. A name that is not UTF-8 becomes a `file://` URI, which can
+    be written down.
+    """
+    try:
+        found = _resolved(path.parent) / path.name if path.name not in ("", "..") else path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a null byte: Ingest says so
+        found = path.absolute()
+    try:
+        str(found).encode()
+    except UnicodeEncodeError:
+        return found.as_uri()
+    return str(found)
+
+
+@lru_cache(maxsize=4096)
+def _resolved(folder: Path) -> Path:
+    return folder.resolve()
 
 
 def plan_samples(
@@ -205,3 +285,20 @@ def plan_samples(
                 }
             )
     return rows, asked
+
+
+def planned_otherwise(entries: Sequence[SourceEntry], config: RunConfig, samples: pa.Table) -> list[str]:
+    """Ids of samples that a line asks for with other words than they are planned with; those stay.
+
+    A sample is one source with one theme: of two lines for it, or of a list that changed, the first counts.
+    """
+    planned = samples.select(["source_uri", "edit_type", "sample_id", *_WORDS]).to_pylist()
+    there = {(row["source_uri"], row["edit_type"]): row for row in planned}
+    ids: dict[str, None] = {}
+    for entry in entries:
+        for theme in (entry.theme,) if entry.theme else config.themes:
+            row = there[entry.uri, theme]
+            given = (entry.prompt, entry.chosen_keyword or row["chosen_keyword"], entry.reference_edit_uri)
+            if given != tuple(row[name] for name in _WORDS):
+                ids[row["sample_id"]] = None
+    return list(ids)

@@ -86,7 +86,10 @@ def print_status(state: RootState, console: Console) -> None:
     ended = (
         "ended" if state.store.exists(end_key(record.run)) else f"open, process {record.pid} on {record.host}"
     )
-    console.print(f"{state.store.uri}: run {record.run} ({record.job}), opened {record.opened_at}, {ended}")
+    console.print(
+        f"{state.store.uri}: run {record.run} ({record.job}), opened {record.opened_at}, {ended}",
+        markup=False,
+    )
     print_tally(tally(state.verdicts()), console)
     print_costs(state, console)
 

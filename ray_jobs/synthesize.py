@@ -7,9 +7,10 @@ again continues, and with nothing left Ray is not even started.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
@@ -22,17 +23,17 @@ from ray_jobs.root import (
     SAMPLES,
     RootState,
     RunRecord,
+    check_run,
     compact,
-    end_run,
-    newest_run,
+    ended,
     open_run,
     read_root,
     read_samples,
-    refuse_if_held,
+    read_settled,
     write_samples,
 )
-from ray_jobs.sources import SourceEntry, plan_samples
-from schemas.config import RunConfig
+from ray_jobs.sources import SourceEntry, plan_samples, planned_otherwise
+from schemas.config import ConfigError, RunConfig, nearest
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,40 @@ def synthesize(
         StoreError: the root is not ours or cannot be written.
     """
     planned = resolve(config)
+    plan_samples(
+        entries, config, SAMPLES.empty_table()
+    )  # what is wrong with the list is said before any work
     store = open_root(root, create=True)
     record = open_run(store, "synthesize", config, redo=redo, planned=planned)
+    with ended(store, record) as summary:
+        result = _fill(store, record, entries, planned, config, console)
+        summary["counts"] = _plain(result.counts)
+    return result
+
+
+def _fill(
+    store: Store,
+    record: RunRecord,
+    entries: Sequence[SourceEntry],
+    planned: Sequence[PlannedActor],
+    config: RunConfig,
+    console: Console,
+) -> RunResult:
+    """What a run does between its opening and its end."""
     new, asked = plan_samples(entries, config, read_samples(store))
     store.clear_scratch()
     write_samples(store, record.run, new)
     compact(store, record)
-    work = work_left(_state(store), config, asked)
+    state = _state(store)
+    _say_what_stays(entries, config, state.samples, console)
+    work = work_left(state, config, asked)
     counts = {item.name: ActorCount() for item in planned}
     if work.samples.num_rows:
         counts = _run(store, record, work, planned, config, console)
         compact(store, record)
     else:
         console.print("nothing left to do: every sample is decided")
-    state = _state(store)
-    end_run(store, record.run, {"samples": work.samples.num_rows, "counts": _plain(counts)})
-    return RunResult(state, asked, counts)
+    return RunResult(_state(store), asked, counts)
 
 
 def _run(
@@ -102,6 +121,20 @@ def _run(
     return watch.counts
 
 
+def _say_what_stays(
+    entries: Sequence[SourceEntry], config: RunConfig, samples: pa.Table, console: Console
+) -> None:
+    ids = planned_otherwise(entries, config, samples)
+    if ids:
+        listed = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
+        console.print(
+            f"{len(ids)} samples are listed again with another prompt, keyword or reference edit; a sample "
+            f"is one source with one theme, so the first line stays: {listed}",
+            markup=False,
+            highlight=False,
+        )
+
+
 def _state(store: Store) -> RootState:
     state = read_root(store)
     if state is None:
@@ -123,19 +156,26 @@ def print_plan(
     planned = resolve(config)
     store = open_store(root)
     state = read_root(store) if store.exists(MARKER) else None
+    if state is not None:
+        generations = check_run(store, state.record, config, planned, redo)
+        record = replace(state.record, generations=generations)
+        state = RootState(store, record, state.samples, read_settled(store, record))
+    elif redo is not None and redo not in (item.name for item in planned):
+        raise ConfigError(f"--redo {redo}: no such actor{nearest(redo, (item.name for item in planned))}")
     known = state.samples if state else SAMPLES.empty_table()
     new, asked = plan_samples(entries, config, known)
-    if state is not None:
-        newest = newest_run(store)
-        if newest is not None:
-            refuse_if_held(store, newest)
+    added = pa.Table.from_pylist(new, schema=SAMPLES)
     left = work_left(state, config, asked).samples.num_rows if state else 0
-    console.print(
-        f"{len(entries)} sources, {len(asked)} samples: {len(new)} new, {left} begun and unfinished"
-    )
-    console.print(f"output {Path(store.uri)}, themes {', '.join(config.themes)}, run seed {config.seed}")
+    lines = [
+        f"{len({entry.uri for entry in entries})} sources, {len(asked)} samples: {len(new)} new, "
+        f"{left} begun and unfinished",
+        f"output {Path(store.uri)}, themes {', '.join(config.themes)}, run seed {config.seed}",
+    ]
     if redo:
-        console.print(f"--redo {redo}: its results and those of all actors after it are made again")
+        lines.append(f"--redo {redo}: its results and those of all actors after it are made again")
+    for line in lines:
+        console.print(line, markup=False)
+    _say_what_stays(entries, config, pa.concat_tables([known, added]), console)
     mode = "functions that Ray Data fuses" if config.execution == "functions" else "one pool each"
     console.print(f"one phase, {len(planned)} actors as {mode}")
     table = Table("stage", "actor", "backend", "licence", "GPUs", "pool", "batch", "gates", "done", box=None)

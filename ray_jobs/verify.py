@@ -10,7 +10,6 @@ import csv
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,7 @@ class WordChecks:
                 self.checked.fault(path, f"{where}: {len(row)} fields instead of {len(release.CSV_COLUMNS)}")
                 continue
             prompt, source, edited, sample = row
-            if re.fullmatch(rf"[A-Za-z0-9]+_{theme}_\d{{6,}}", sample) is None:
+            if not release.is_sample_id(sample, theme):
                 self.checked.fault(path, f"{where}: task {sample[:80]!r} is no sample id of {theme}")
                 continue
             if sample in prompts:

@@ -44,7 +44,12 @@ class ReleaseConfig(Strict):
 class RunConfig(Strict):
     """One file of `configs/`; `actors` is checked by `actors.pipeline.resolve`."""
 
-    name: str = Field("Sparkle", pattern=r"^[A-Za-z0-9]+$", description="first part of every sample id")
+    name: str = Field(
+        "Sparkle",
+        pattern=r"^[A-Za-z0-9]+$",
+        max_length=32,  # a plain tar header holds names of 100 bytes
+        description="first part of every sample id",
+    )
     seed: int = Field(42, ge=0)
     themes: tuple[str, ...] = ("location", "season", "time", "style")
     execution: Literal["functions", "pools"] = Field(

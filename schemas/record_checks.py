@@ -6,11 +6,10 @@ picture; whether it is the one that was journaled, `verify` finds by the manifes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from schemas.release import JsonlFile
+from schemas.release import JsonlFile, is_sample_id
 
 SCORES = ("prompt_following", "consistency", "perceptual_quality", "overall")
 FRAME_SCORES = ("SC_score", "PQ_score", "O_score")
@@ -27,7 +26,7 @@ def problems(file: JsonlFile, record: Mapping[str, Any], theme: str) -> Iterator
     if missing := sorted(expected - set(record)):
         yield f"lacks {', '.join(missing)}"
         return
-    if re.fullmatch(rf"[A-Za-z0-9]+_{theme}_\d{{6,}}", record["id"]) is None:
+    if not is_sample_id(record["id"], theme):
         yield f"is no sample id of {theme}"
     if "grounding" in file.name:
         if record["edit_type"] != theme:

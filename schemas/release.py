@@ -171,7 +171,7 @@ class Place:
 
 _THEME = f"(?P<theme>{'|'.join(THEMES)})"
 _KIND = f"(?P<kind>{'|'.join(sorted(KINDS, key=len, reverse=True))})"
-_SAMPLE = r"(?P<sample>[A-Za-z0-9]+_(?P=theme)_\d{6,})"
+_SAMPLE = r"(?P<sample>[A-Za-z0-9]+_(?P=theme)_[0-9]{6,})"
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (what, re.compile(pattern))
     for what, pattern in (
@@ -186,6 +186,11 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 MEMBER = re.compile(rf"{_THEME}/{_KIND}/{_SAMPLE}\.(?P<extension>mp4|png|npz)")
+
+
+def is_sample_id(text: str, theme: str) -> bool:
+    """Whether this is the id of a sample of the theme, and so is fit for a path, a tar member and a list."""
+    return re.fullmatch(rf"[A-Za-z0-9]+_{theme}_[0-9]{{6,}}", text) is not None
 
 
 def classify(path: str) -> Place | None:
