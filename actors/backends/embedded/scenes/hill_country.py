@@ -47,6 +47,7 @@ def hill_country(stage: Stage) -> None:
     paint_sky(stage, horizon)
     peaks = bool(stage.option("mountains"))
     silhouette = bool(stage.option("silhouette"))
+    pace = stage.number("pace", 1.0)
     ink = stage.spec.style == "ink"
     base = stage.colour("foliage") * (0.25 if silhouette else 0.8)
     light_side = stage.colour("grass") * (0.3 if silhouette else 0.9)
@@ -86,8 +87,8 @@ def hill_country(stage: Stage) -> None:
                 y0 + int(stage.px(150)),
                 strength=0.85 - 0.12 * k,
                 colour=fog_tone,
-                speed=40 + 26 * k,
-                size=300 + 90 * k,
+                speed=(40 + 26 * k) * pace,
+                size=(300 + 90 * k) / pace,
             )
     if stage.option("lanterns"):
         glow = rgb("#ffb45c")
@@ -203,7 +204,7 @@ def snowmelt(stage: Stage) -> None:
     x = np.arange(w, dtype=np.float32)[None, :] / w
     side = 1 if rng.random() < 0.5 else -1
     centre = 0.5 + side * (0.10 + 0.27 * np.sin(2.2 * y**0.6 + 0.4) + 0.05 * np.sin(11 * y))
-    half = 0.006 + 0.10 * y**1.1
+    half = 0.008 + 0.15 * y**1.1
     ragged = 0.25 * (fbm(rng, rows, w, cell=36, octaves=4) - 0.5)
     inside = smoothstep(1.0, 0.85, np.abs(x - centre) / half + ragged)
     bank_wet = smoothstep(1.5, 1.0, np.abs(x - centre) / half + ragged)
@@ -220,7 +221,7 @@ def snowmelt(stage: Stage) -> None:
             alpha,
             horizon=horizon,
             deep=stage.lit(rgb("#3b4a4c"), 0.6),
-            calm=0.2,
+            calm=0.1,
             scale=0.5,
             clarity=0.95,
             shore=horizon + int(rows * 0.16),
@@ -247,7 +248,7 @@ def snowmelt(stage: Stage) -> None:
         keep[horizon:] = (1 - cover) * (1 - inside)
         grown = cv2.dilate(keep, np.ones((int(stage.px(20)), 3), np.uint8), anchor=(1, 0))
         layer = (layer * cv2.GaussianBlur(grown, (0, 0), 2)[..., None]).astype(np.uint8)
-        stage.add(Swaying(layer, weight, stage.wind, sway=stage.px(4 + 9 * u), flutter=0.4, sheen=0.12))
+        stage.add(Swaying(layer, weight, stage.wind, sway=stage.px(7 + 17 * u), flutter=0.6, sheen=0.24))
     grove(
         stage,
         bank,
@@ -256,7 +257,7 @@ def snowmelt(stage: Stage) -> None:
             (w * (0.5 + side * 0.47), horizon + stage.px(120), stage.px(600)),
         ],
         away=0.04,
-        sway=11,
-        flutter=1.6,
+        sway=20,
+        flutter=2.2,
     )
     airborne(stage, horizon)

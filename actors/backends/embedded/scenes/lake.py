@@ -82,13 +82,13 @@ def lake(stage: Stage) -> None:
                 alpha,
                 horizon=horizon,
                 deep=stage.lit(deep, 0.75),
-                calm=0.45,
+                calm=0.1 if peaks or harbour else 0.4,
                 scale=1.0,
                 clarity=0.92,
                 glitter=stage.sun,
                 glitter_x=stage.sun_x,
-                glitter_strength=0.55,
-                wind=1.5,
+                glitter_strength=stage.number("glitter", 0.8),
+                wind=stage.number("wind", 2.8 if peaks or harbour else 1.6),
             )
         )
     if harbour:
@@ -169,9 +169,9 @@ def _bank(stage: Stage) -> None:
                 (layer * keep[None, :, None]).astype(np.uint8),
                 weight,
                 stage.wind,
-                sway=stage.px(16),
-                flutter=0.5,
-                sheen=0.14,
+                sway=stage.px(24),
+                flutter=0.6,
+                sheen=0.2,
             )
         )
     if stage.option("reeds"):
@@ -193,7 +193,7 @@ def _bank(stage: Stage) -> None:
                 (layer * keep[None, :, None]).astype(np.uint8),
                 weight,
                 stage.wind,
-                sway=stage.px(28),
+                sway=stage.px(38),
                 flutter=0.6,
                 sheen=0.12,
             )
@@ -308,7 +308,7 @@ def _moored(stage: Stage, horizon: int) -> None:
         spots.append((w * (x + float(rng.uniform(-0.03, 0.03))), horizon + rows * u + 6))
         sprites.append(boat(rng, length, hull, deck, mast=bool(rng.random() < 0.6)))
     order = np.argsort([s[1] for s in spots])
-    stage.add(Boats(rng, [spots[i] for i in order], [sprites[i] for i in order], lift=stage.px(4)))
+    stage.add(Boats(rng, [spots[i] for i in order], [sprites[i] for i in order], lift=stage.px(8)))
 
 
 def _harbour_lamps(stage: Stage, horizon: int) -> None:
