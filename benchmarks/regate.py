@@ -25,7 +25,8 @@ from actors.journal import ActorJournal, parquet_bytes
 from actors.pipeline import STEPS, resolve
 from actors.store import Store, open_root
 from ray_jobs.regate import RegateReport, regate
-from ray_jobs.root import SAMPLES, end_run, open_run
+from ray_jobs.root import SAMPLES
+from ray_jobs.runs import end_run, open_run
 from schemas.columns import ARTIFACT, MEDIA, value_type
 from schemas.config import RunConfig
 from schemas.gates import Step

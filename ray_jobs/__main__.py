@@ -48,7 +48,7 @@ def _console() -> Console:
 @contextmanager
 def _exits() -> Iterator[None]:
     """Turn what can go wrong into one clear line and the exit code it stands for."""
-    from ray_jobs.root import RootBusyError, RunFailedError
+    from ray_jobs.runs import RootBusyError, RunFailedError
     from ray_jobs.sources import SourcesError
 
     signal.signal(signal.SIGTERM, _stop)

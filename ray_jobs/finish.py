@@ -13,7 +13,7 @@ from actors.pipeline import resolve, thresholds
 from actors.store import StoreError, open_root
 from ray_jobs.publish import PublishReport, publish
 from ray_jobs.regate import regate, regate_release
-from ray_jobs.root import newest_run
+from ray_jobs.runs import newest_run
 from ray_jobs.settings import apply
 from ray_jobs.sources import SourceEntry
 from ray_jobs.status import print_tally, tally

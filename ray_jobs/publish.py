@@ -23,15 +23,8 @@ from actors.pipeline import STEPS, resolve, thresholds
 from actors.store import Store, open_root
 from ray_jobs.card import card_text
 from ray_jobs.release_folder import PublishError, ReleaseFolder, Report, quiet, replace_file
-from ray_jobs.root import (
-    RootState,
-    all_records,
-    ended,
-    newest_run,
-    open_deciding_run,
-    read_actor,
-    read_root,
-)
+from ray_jobs.root import RootState, read_actor, read_root
+from ray_jobs.runs import all_records, ended, newest_run, open_deciding_run
 from schemas import release, shards
 from schemas.config import RunConfig
 from schemas.gates import Step

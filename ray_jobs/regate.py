@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 
 from actors.store import StoreError, open_root
 from ray_jobs.publish import root_manifest, write_manifest
-from ray_jobs.root import ended, newest_run, open_deciding_run, read_root
+from ray_jobs.root import read_root
+from ray_jobs.runs import ended, newest_run, open_deciding_run
 from schemas import release
 from schemas.archives import ArchiveError, TarScan
 from schemas.config import ConfigError, RunConfig, nearest

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.pipeline import STEPS
-from ray_jobs.root import RootState, end_key
+from ray_jobs.root import RootState
+from ray_jobs.runs import end_key
 
 REASON_CHARACTERS = 110
 

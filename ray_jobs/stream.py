@@ -20,7 +20,7 @@ from ray.exceptions import RayError
 
 from actors.guard import Guard, RunContext
 from actors.pipeline import PlannedActor
-from ray_jobs.root import RunFailedError
+from ray_jobs.runs import RunFailedError
 from schemas.config import RunConfig
 from schemas.records import Row
 

@@ -19,21 +19,10 @@ from actors.pipeline import PlannedActor, resolve, thresholds
 from actors.store import MARKER, Store, open_root, open_store
 from ray_jobs.plan import Work, work_left
 from ray_jobs.progress import ActorCount, Progress
-from ray_jobs.root import (
-    SAMPLES,
-    RootState,
-    RunRecord,
-    check_run,
-    compact,
-    ended,
-    open_run,
-    read_root,
-    read_samples,
-    read_settled,
-    write_samples,
-)
+from ray_jobs.root import SAMPLES, RootState, compact, read_root, read_samples, read_settled, write_samples
+from ray_jobs.runs import RunRecord, check_redo, check_run, ended, open_run
 from ray_jobs.sources import SourceEntry, plan_samples, planned_otherwise
-from schemas.config import ConfigError, RunConfig, nearest
+from schemas.config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -56,6 +45,7 @@ def synthesize(
         StoreError: the root is not ours or cannot be written.
     """
     planned = resolve(config)
+    check_redo(redo, planned)
     plan_samples(
         entries, config, SAMPLES.empty_table()
     )  # what is wrong with the list is said before any work
@@ -160,8 +150,8 @@ def print_plan(
         generations = check_run(store, state.record, config, planned, redo)
         record = replace(state.record, generations=generations)
         state = RootState(store, record, state.samples, read_settled(store, record))
-    elif redo is not None and redo not in (item.name for item in planned):
-        raise ConfigError(f"--redo {redo}: no such actor{nearest(redo, (item.name for item in planned))}")
+    else:
+        check_redo(redo, planned)
     known = state.samples if state else SAMPLES.empty_table()
     new, asked = plan_samples(entries, config, known)
     added = pa.Table.from_pylist(new, schema=SAMPLES)

@@ -21,7 +21,8 @@ from actors.ops.masks import mask_npz_bytes, pack_video
 from actors.ops.video import encode_video, png_bytes
 from actors.pipeline import STEPS, resolve
 from actors.store import Store, open_root
-from ray_jobs.root import RunRecord, end_run, open_run, write_samples
+from ray_jobs.root import write_samples
+from ray_jobs.runs import RunRecord, end_run, open_run
 from schemas.columns import MEDIA
 from schemas.config import RunConfig
 from schemas.gates import Step

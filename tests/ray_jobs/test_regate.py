@@ -15,7 +15,8 @@ from actors.store import StoreError, open_root
 from benchmarks.regate import measure
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate, regate_release
-from ray_jobs.root import newest_run, read_root
+from ray_jobs.root import read_root
+from ray_jobs.runs import newest_run
 from ray_jobs.verify import verify
 from schemas.config import ConfigError, RunConfig
 from tests.ray_jobs.small_root import make_root

@@ -16,17 +16,8 @@ from actors.journal import ActorJournal
 from actors.pipeline import STEPS, resolve
 from actors.store import Store, open_root
 from ray_jobs.plan import work_left
-from ray_jobs.root import (
-    RootBusyError,
-    RootState,
-    compact,
-    counting_parts,
-    end_run,
-    newest_run,
-    open_run,
-    read_root,
-    write_samples,
-)
+from ray_jobs.root import RootState, compact, read_root, write_samples
+from ray_jobs.runs import RootBusyError, counting_parts, end_run, newest_run, open_run
 from ray_jobs.settings import apply
 from ray_jobs.sources import SourceEntry, plan_samples
 from schemas.config import ConfigError, RunConfig
@@ -69,7 +60,7 @@ def test_runs_are_numbered_and_a_run_that_ended_makes_room(store: Store) -> None
 def test_a_root_held_by_a_living_process_is_refused_and_a_dead_holder_is_not(tmp_path: Path) -> None:
     root = str(tmp_path / "root")
     script = (
-        "import sys, time; from actors.store import open_root; from ray_jobs.root import open_run;"
+        "import sys, time; from actors.store import open_root; from ray_jobs.runs import open_run;"
         "from ray_jobs.settings import apply;"
         "open_run(open_root(sys.argv[1], create=True), 'synthesize', apply({'themes': ['location']}, ()));"
         "print('open', flush=True); time.sleep(60)"

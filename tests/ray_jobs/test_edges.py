@@ -1,0 +1,356 @@
+"""Edges of lists, roots and commands: what people do that nobody plans for.
+
+What a reader gets wrong: no model runs here. Sources are broken on purpose, or the root is written by
+`small_root`; where a whole command runs, it is the one that a person types.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from actors.ingest import path_of
+from actors.roles import SampleError
+from actors.store import Store, open_root
+from ray_jobs.plan import work_left
+from ray_jobs.publish import publish
+from ray_jobs.regate import regate, regate_release
+from ray_jobs.root import SAMPLES, RootState, compact, read_root
+from ray_jobs.runs import ended, finished, newest_run, open_run
+from ray_jobs.settings import apply
+from ray_jobs.sources import (
+    SourceEntry,
+    SourcesError,
+    first_sources,
+    plan_samples,
+    planned_otherwise,
+    read_sources,
+)
+from schemas.config import ConfigError, RunConfig
+from tests.actors.clips import HOSTILE
+from tests.ray_jobs.commands import job, tree
+from tests.ray_jobs.small_root import make_root, redo
+
+ONE_THEME = RunConfig(themes=("location",))
+
+
+def state_of(root: Path | Store) -> RootState:
+    state = read_root(open_root(str(root), create=False) if isinstance(root, Path) else root)
+    assert state is not None
+    return state
+
+
+def loose(**thresholds: float | None) -> RunConfig:
+    """The one-theme config with other thresholds, `Actor__gate=value`."""
+    actors: dict[str, dict[str, float | None]] = {}
+    for name, value in thresholds.items():
+        actor, gate = name.split("__")
+        actors.setdefault(actor, {})[gate] = value
+    return RunConfig(themes=("location",), actors=actors)
+
+
+# lists of sources
+
+
+def test_a_limit_counts_sources_and_not_their_lines() -> None:
+    entries = [SourceEntry(uri, theme) for uri in ("/a", "/b") for theme in ("season", "style")]
+    assert first_sources(entries, 1) == entries[:2]
+    assert first_sources(entries, None) == entries
+
+
+def test_a_longer_limit_keeps_the_numbers_and_keywords_of_a_shorter_one() -> None:
+    entries = [SourceEntry(f"/{name}.mp4") for name in "abcd"]
+    few, _ = plan_samples(first_sources(entries, 2), ONE_THEME, SAMPLES.empty_table())
+    more, _ = plan_samples(entries, ONE_THEME, pa.Table.from_pylist(few, schema=SAMPLES))
+    at_once, _ = plan_samples(entries, ONE_THEME, SAMPLES.empty_table())
+    assert [*few, *more] == at_once
+
+
+def test_themes_and_openve_rows_that_come_later_keep_the_numbers_of_their_sources() -> None:
+    first, _ = plan_samples([SourceEntry("/a.mp4")], ONE_THEME, SAMPLES.empty_table())
+    known = pa.Table.from_pylist(first, schema=SAMPLES)
+    later = [SourceEntry("/b.mp4"), SourceEntry("/a.mp4"), SourceEntry("/a.mp4", "openve3m", "Swap it")]
+    rows, asked = plan_samples(later, RunConfig(themes=("location", "time")), known)
+    assert {row["sample_id"] for row in rows} == {
+        "Sparkle_location_000001",
+        "Sparkle_time_000001",
+        "Sparkle_time_000000",
+        "Sparkle_openve3m_000000",
+    }
+    assert "Sparkle_location_000000" in asked
+
+
+def test_a_second_prompt_for_one_source_is_named_and_the_first_stays() -> None:
+    entries = [SourceEntry("/a.mp4", "openve3m", words) for words in ("Swap it", "Paint it", "Swap it")]
+    rows, _ = plan_samples(entries, ONE_THEME, SAMPLES.empty_table())
+    assert [row["given_prompt"] for row in rows] == ["Swap it"]
+    planned = pa.Table.from_pylist(rows, schema=SAMPLES)
+    assert planned_otherwise(entries, ONE_THEME, planned) == ["Sparkle_openve3m_000000"]
+    assert planned_otherwise(entries[::2], ONE_THEME, planned) == []
+
+
+def test_one_file_has_one_uri_however_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos/a clip.mp4").write_bytes(b"x")
+    (tmp_path / "linked").symlink_to(tmp_path / "videos")
+    spellings = ("videos/a clip.mp4", "videos/../videos/a clip.mp4", "linked/a clip.mp4")
+    absolute = f"file://{tmp_path}/videos/a%20clip.mp4"
+    (tmp_path / "list.csv").write_text("\n".join(["uri", *spellings, absolute]) + "\n")
+    (by_folder,) = read_sources(f"{tmp_path}/videos/../videos")
+    assert {entry.uri for entry in read_sources(str(tmp_path / "list.csv"))} == {by_folder.uri}
+
+
+def test_what_an_output_root_holds_does_not_become_a_source(tmp_path: Path) -> None:
+    (tmp_path / "mine.mp4").write_bytes(b"x")
+    make_root(tmp_path / "out", sources=1, config=ONE_THEME)
+    assert [Path(entry.uri).name for entry in read_sources(str(tmp_path))] == ["mine.mp4"]
+
+
+def test_a_name_that_is_not_utf8_can_be_written_down_and_found_again(tmp_path: Path) -> None:
+    name = os.fsencode(str(tmp_path)) + b"/caf\xe9 100%.mp4"
+    Path(os.fsdecode(name)).write_bytes(b"x")
+    (entry,) = read_sources(str(tmp_path))
+    rows, _ = plan_samples([entry], ONE_THEME, SAMPLES.empty_table())
+    (planned,) = pa.Table.from_pylist(rows, schema=SAMPLES)["source_uri"].to_pylist()
+    assert path_of(planned).read_bytes() == b"x"
+
+
+def test_another_scheme_is_refused_by_name() -> None:
+    with pytest.raises(SampleError, match="s3:// is not read"):
+        path_of("s3://bucket/a.mp4")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("uri,theme,prompt\n/a.mp4,,Put it, now\n", "row 1: another number of fields than the 3 columns"),
+        ("uri,theme\n/a.mp4,season\n/b.mp4\n", "row 2: another number of fields"),
+        ("video;prompt;original_video\ne.mp4;Put it; now;o.mp4\n", "row 1: another number of fields"),
+        ("video;prompt;original_video\ne.mp4;;o.mp4\n", "row 1: prompt is empty"),
+        ('uri,prompt\n/a.mp4,"' + "x" * (2 << 20), "field larger than"),
+    ],
+    ids=["unquoted comma", "short row", "unquoted semicolon", "no prompt", "open quotation mark"],
+)
+def test_a_row_that_would_lose_words_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(SourcesError, match=message):
+        read_sources(str(tmp_path / "list.csv"))
+
+
+def test_a_prompt_may_hold_line_ends_of_every_kind(tmp_path: Path) -> None:
+    prompt = "first\nsecond\u2028third\x85fourth"
+    (tmp_path / "list.csv").write_text(f'uri,prompt\n/a.mp4,"{prompt}"\n/b.mp4,plain\u2028words\n')
+    assert [e.prompt for e in read_sources(str(tmp_path / "list.csv"))] == [prompt, "plain\u2028words"]
+
+
+def test_a_parquet_list_of_other_types_says_so_and_its_folder_is_no_column(tmp_path: Path) -> None:
+    folder = tmp_path / "theme=season"
+    folder.mkdir()
+    pq.write_table(pa.table({"uri": ["/a.mp4"]}), folder / "list.parquet")
+    assert read_sources(str(folder / "list.parquet")) == [SourceEntry("/a.mp4")]
+    pq.write_table(pa.table({"uri": [["/a.mp4"]]}), folder / "list.parquet")
+    with pytest.raises(SourcesError, match="columns of text"):
+        read_sources(str(folder / "list.parquet"))
+
+
+# roots and runs
+
+
+def test_a_root_keeps_the_name_of_its_samples(tmp_path: Path) -> None:
+    make_root(tmp_path, sources=1, config=ONE_THEME)
+    with pytest.raises(ConfigError, match=r"called Sparkle_.*found 'Other'"):
+        open_run(open_root(str(tmp_path), create=False), "synthesize", RunConfig(name="Other"))
+
+
+def test_a_name_too_long_for_a_tar_is_refused_before_any_work() -> None:
+    with pytest.raises(ConfigError, match="name: String should have at most 32"):
+        apply({"name": "a" * 33}, ())
+
+
+def test_a_run_that_an_error_ended_is_noted_and_leaves_the_root_free(tmp_path: Path) -> None:
+    store = open_root(str(tmp_path), create=True)
+    record = open_run(store, "synthesize", ONE_THEME)
+    with pytest.raises(OSError, match="full"), ended(store, record):
+        raise OSError("the disk is full")
+    assert not finished(store, record)
+    note = json.loads((tmp_path / f"journal/runs/{record.run:06d}.ended.json").read_text())
+    assert note == {"error": "OSError: the disk is full"}
+    with ended(store, second := open_run(store, "synthesize", ONE_THEME)):
+        pass
+    assert finished(store, second)
+
+
+def test_a_redo_that_was_broken_off_goes_on_and_a_finished_one_starts_anew(tmp_path: Path) -> None:
+    make_root(tmp_path, sources=1, config=ONE_THEME)
+    store = open_root(str(tmp_path), create=False)
+    for expected in (1, 1):
+        record = open_run(store, "synthesize", ONE_THEME, redo="VideoGenerator")
+        assert record.generations["VideoGenerator"] == expected
+    with ended(store, record):
+        pass
+    again = open_run(store, "synthesize", ONE_THEME, redo="VideoGenerator")
+    assert again.generations["VideoGenerator"] == 2
+    assert again.generations["GuidanceComposer"] == 0
+
+
+def test_publish_follows_a_redo_and_the_first_generation_stays(tmp_path: Path) -> None:
+    make_root(tmp_path, sources=1, config=ONE_THEME)
+    publish(str(tmp_path))
+    first = tree(tmp_path / "artifacts")
+    before = (tmp_path / "release/location/edited_video/Sparkle_location_000000.mp4").read_bytes()
+    redo(tmp_path, "VideoGenerator", ONE_THEME, sources=1)
+    publish(str(tmp_path))
+    now = tree(tmp_path / "artifacts")
+    assert {name: now[name] for name in first} == first
+    again = (tmp_path / "release/location/edited_video/Sparkle_location_000000.mp4").read_bytes()
+    assert again == now["generation-1/location/edited_video/Sparkle_location_000000.mp4"]
+    assert again != before
+
+
+def test_a_looser_threshold_brings_back_exactly_the_samples_that_it_admits(tmp_path: Path) -> None:
+    scores = {0: 6.5, 1: 7.5, 2: 9.0}
+    measured = {f"Sparkle_location_{n:06d}": {"edited_frame0_overall": score} for n, score in scores.items()}
+    make_root(tmp_path, measured=measured, config=ONE_THEME)
+    for part in (tmp_path / "journal/EditedVideoScorer").iterdir():  # what only accepted samples have
+        table = pq.read_table(part, partitioning=None)
+        part.unlink()
+        pq.write_table(table.filter([key.endswith("2") for key in table["key"].to_pylist()]), part)
+    state, asked = state_of(tmp_path), {f"Sparkle_location_{n:06d}" for n in scores}
+
+    def left(config: RunConfig) -> list[str]:
+        return list(work_left(state, config, asked).samples["sample_id"].to_pylist())
+
+    assert left(ONE_THEME) == []
+    assert left(loose(EditedFrameScorer__min_edited_frame0_overall=7)) == ["Sparkle_location_000001"]
+    assert left(loose(EditedFrameScorer__min_edited_frame0_overall=None)) == sorted(asked)[:2]
+    assert left(loose(EditedFrameScorer__min_edited_frame0_overall=9.5)) == []
+
+
+def test_publish_with_other_thresholds_leaves_root_and_release_agreed(tmp_path: Path) -> None:
+    make_root(
+        tmp_path,
+        measured={"Sparkle_location_000001": {"edited_video_overall": 8.2}},
+        config=ONE_THEME,
+    )
+    strict = loose(EditedVideoScorer__min_edited_video_overall=9)
+    assert publish(str(tmp_path), config=strict).accepted == 2
+    assert state_of(tmp_path).verdicts()["status"].to_pylist().count("accepted") == 2
+    assert publish(str(tmp_path)).accepted == 2
+    with pytest.raises(ConfigError, match="canny_low: 100 -> 50"):
+        publish(str(tmp_path), config=apply({"themes": ["location"]}, ["GuidanceComposer.canny_low=50"]))
+
+
+def test_a_root_of_another_version_of_the_actors_can_still_be_decided_and_published(tmp_path: Path) -> None:
+    make_root(tmp_path, sources=1, config=ONE_THEME)
+    path = tmp_path / "journal/runs/000001.json"
+    record = json.loads(path.read_text())
+    record["recipes"]["VideoGenerator"]["version"] = 0
+    path.write_text(json.dumps(record))
+    store = open_root(str(tmp_path), create=False)
+    with pytest.raises(ConfigError, match="version: 0 -> "):
+        open_run(store, "synthesize", ONE_THEME)
+    regate(str(tmp_path), loose(EditedVideoScorer__min_edited_video_overall=9))
+    assert publish(str(tmp_path)).accepted == 1
+    newest = newest_run(store)
+    assert newest is not None
+    assert newest.recipes["VideoGenerator"]["version"] == 0
+
+
+def test_a_root_that_is_read_while_its_parts_are_compacted_reads_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_root(tmp_path, sources=2, config=ONE_THEME)
+    expected = state_of(tmp_path).settled["Ingest"].drop_columns(["part"])
+    store = open_root(str(tmp_path), create=False)
+    record = newest_run(store)
+    assert record is not None
+    real, calls = type(store).local_path, 0
+
+    def local_path(self: Store, key: str) -> Path:
+        """The real one, but a compaction comes between listing and reading the first part."""
+        nonlocal calls
+        calls += "journal/Ingest" in key
+        if calls == 1 and "journal/Ingest" in key:
+            calls += 1
+            compact(store, record, over=0)
+        return real(self, key)
+
+    monkeypatch.setattr(type(store), "local_path", local_path)
+    assert state_of(store).settled["Ingest"].drop_columns(["part"]).equals(expected)
+    assert "compact" in next(iter(store.keys("journal/Ingest")))
+
+
+# downloaded copies
+
+
+def test_a_copy_whose_ids_would_be_options_of_tar_is_refused(tmp_path: Path) -> None:
+    make_root(tmp_path / "root", sources=1, config=ONE_THEME)
+    publish(str(tmp_path / "root"))
+    copy = Path(shutil.copytree(tmp_path / "root/release", tmp_path / "copy"))
+    evil = '"Sparkle_location_000000\n--checkpoint=1\n--checkpoint-action=exec=id"'
+    listed = copy / "prompts/location_train.csv"
+    listed.write_text(listed.read_text() + f"Put it,a,b,{evil}\n")
+    with pytest.raises(ConfigError, match="is no sample id of location"):
+        regate_release(str(copy), {}, str(tmp_path / "out"))
+    assert not list((tmp_path / "out").rglob("members/*"))
+
+
+# the command line
+
+
+def test_every_hostile_file_ends_as_failed_with_a_reason_and_nothing_is_written_outside(
+    tmp_path: Path,
+) -> None:
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    for name, (make, _) in HOSTILE.items():
+        make(sources / name)
+    (sources / "folder.mp4").mkdir()
+    names = [*HOSTILE, "folder.mp4"]
+    others = ["sources/../../none.mp4", "s3://bucket/x.mp4", "nul\0.mp4", "x" * 300]
+    uris = [*(f"sources/{name}" for name in names), *others]
+    pq.write_table(pa.table({"uri": uris}), tmp_path / "list.parquet")
+    before = tree(sources)
+    root = tmp_path / "root [/b]"  # a folder in a folder; to the console it is broken markup
+    command = ("synthesize", "--sources", tmp_path / "list.parquet", "--output", root, "--themes", "location")
+    result = job(*command)
+    assert result.returncode == 3, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    rows = state_of(root).verdicts().to_pylist()
+    assert len(rows) == len(uris)
+    assert {(row["status"], row["actor"]) for row in rows} == {("failed", "Ingest")}
+    said = dict(zip([*names, *others], (row["error"] for row in rows), strict=True))
+    for name, (_, words) in HOSTILE.items():
+        assert words in said[name], name
+    assert "no file at" in said["folder.mp4"]
+    assert tree(sources) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.parquet", root.parent.name, "sources"]
+
+    given_up = job(*command, "--no-publish", "--set", "max_failures=1")
+    assert (given_up.returncode, "nothing left to do" in given_up.stdout) == (3, True)
+    assert f"{len(uris)} begun and unfinished" in job(*command, "--dry-run").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--themes", "openve3m"], "needs a prompt"),
+        (["--set", "Ingest.min_frames=["], "is no YAML value"),
+        (["--redo", "Nobody", "--dry-run"], "no such actor"),
+        (["--redo", "Nobody"], "no such actor"),
+    ],
+)
+def test_what_is_wrong_with_a_command_is_said_before_any_work(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    result = job("synthesize", "--sources", tmp_path, "--output", tmp_path / "root", *arguments)
+    assert result.returncode == 2, result.stderr
+    assert message in result.stderr
+    assert not (tmp_path / "root").exists()
