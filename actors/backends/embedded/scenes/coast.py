@@ -40,7 +40,7 @@ def coast(stage: Stage) -> None:
         {"beach": 0.44, "headland": 0.42, "pier": 0.46, "terrace": 0.4, "sea": 0.5}[kind]
         + float(rng.uniform(-0.02, 0.03))
     )
-    paint_sky(stage, horizon, speed=2.6 if stage.option("rough") else 1.0)
+    paint_sky(stage, horizon, speed=2.6 if stage.option("rough") else 1.6)
     sea, deep = stage.colour("sea", "#2f6f88"), stage.colour("sea_deep", "#1c4a68")
     low = stage.sun_y < 0.35 or stage.spec.light.stars > 0.4
     far = mix(stage.lit(deep, 0.8), stage.sky_low, 0.42)
@@ -77,11 +77,12 @@ def coast(stage: Stage) -> None:
             glitter=stage.sun,
             glitter_x=stage.sun_x,
             glitter_strength=0.95 if low else 0.35,
-            power=0.55
+            power=0.8
             if stage.option("calm") or kind in ("sea", "terrace", "pier")
             else (1.25 if stage.option("rough") else 1.0),
             tilt=float(rng.uniform(-0.25, 0.25)) if beach else 0.0,
             swash=beach,
+            relief={"pier": 2.4, "sea": 1.9, "terrace": 1.5}.get(kind, 1.15),
         )
     )
     if kind == "headland":

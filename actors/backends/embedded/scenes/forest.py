@@ -281,6 +281,10 @@ def _undergrowth(stage: Stage, horizon: int, flowers: bool = False) -> None:
                 size=stage.px(3 + 7 * u),
                 stem=stage.lit(stage.colour("grass"), 0.4),
             )
+        if stage.option("fire") and 0.3 < u < 0.9:
+            beside = np.abs(np.arange(w, dtype=np.float32) - stage.sun_x * w)
+            keep = smoothstep(stage.px(90), stage.px(170), beside)
+            layer = (layer * keep[None, :, None]).astype(np.uint8)
         if stage.option("path"):
             x = np.abs(np.arange(w, dtype=np.float32) / w - 0.5)
             half = 0.012 + 0.27 * u

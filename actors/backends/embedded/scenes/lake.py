@@ -47,7 +47,7 @@ def lake(stage: Stage) -> None:
     """Still or slow water with what stands behind it."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.46, 0.5)))
-    paint_sky(stage, horizon)
+    paint_sky(stage, horizon, speed=1.8)
     peaks, trees = stage.number("mountains", 0), stage.number("trees", 0)
     harbour = bool(stage.option("harbour"))
     if peaks:
@@ -89,6 +89,7 @@ def lake(stage: Stage) -> None:
                 glitter_x=stage.sun_x,
                 glitter_strength=stage.number("glitter", 0.8),
                 wind=stage.number("wind", 2.8 if peaks or harbour else 1.6),
+                relief=1.7 if peaks or harbour else 1.0,
             )
         )
     if harbour:

@@ -99,8 +99,11 @@ class Mirror:
         glitter_strength: float = 0.0,
         shore: int | None = None,
         wind: float = 1.0,
+        relief: float = 1.0,
     ) -> None:
-        """`calm` 1 is a mirror, 0 a choppy lake; `clarity` the share of the reflection at the horizon."""
+        """`calm` 1 is a mirror, 0 a choppy lake; `clarity` the share of the reflection at the horizon,
+        `relief` the contrast of the waves.
+        """
         rows = np.flatnonzero(alpha.max(axis=1) > 0.004)
         self._y0, self._y1 = int(rows[0]), int(rows[-1]) + 1
         h, w = alpha.shape
@@ -130,7 +133,8 @@ class Mirror:
         self._glitter = None if glitter is None else np.asarray(glitter, np.float32) * 255 * glitter_strength
         x = (np.arange(m, dtype=np.float32)[None, :] - glitter_x * m) / m
         self._column = np.exp(-((x / (0.035 + 0.13 * near)) ** 2)) + 0.10
-        self._rough = 1.25 - calm
+        self._rough = (1.25 - calm) * relief
+        self._relief = relief
 
     def draw(self, canvas: Image8, seconds: float) -> None:
         s1, s2 = self._waves.slope(seconds)
@@ -142,7 +146,7 @@ class Mirror:
             borderMode=cv2.BORDER_REFLECT_101,
         ).astype(np.float32)
         share = np.clip(self._mix + 0.22 * s1[..., None] * self._rough, 0, 1)
-        colour = self._deep * (1 + 0.16 * s2[..., None]) * (1 - share) + reflected * share
+        colour = self._deep * (1 + 0.16 * self._relief * s2[..., None]) * (1 - share) + reflected * share
         if self._glitter is not None:
             spark = smoothstep(0.55, 1.15, s1 + 0.55 * s2) * self._column
             colour += spark[..., None] * self._glitter
@@ -179,8 +183,11 @@ class Surf:
         power: float = 1.0,
         tilt: float = 0.0,
         swash: bool = True,
+        relief: float = 1.0,
     ) -> None:
-        """Rows: `horizon` .. `shore` water, up to `shore + reach` wetted by the swash."""
+        """Rows: `horizon` .. `shore` water, up to `shore + reach` wetted by the swash;
+        `relief` the contrast of its waves.
+        """
         self._y0, self._y1 = horizon, shore + (reach if swash else 0)
         self._waves = Waves(
             rng, width=width, horizon=horizon - 2, top=horizon, bottom=self._y1, scale=1.5, wind=1.3
@@ -192,11 +199,7 @@ class Surf:
         q = np.clip((y - horizon) / (edge - horizon), 0.004, 1.6)
         self._q = q.astype(np.float32)
         distance = 1 / np.maximum(q, 0.03)
-        self._phase = (
-            1.55 * np.maximum(distance - 1, -0.4) ** 1
-            if False
-            else 1.5 * np.sign(distance - 1) * np.abs(distance - 1) ** 0.75
-        ).astype(np.float32)
+        self._phase = (1.5 * np.sign(distance - 1) * np.abs(distance - 1) ** 0.75).astype(np.float32)
         self._crook = tile_noise(rng, 128, 1.8)
         self._crook_u = np.broadcast_to(x * distance * 26, (n, m)).astype(np.float32)
         self._lace = tile_noise(rng, 256, 1.25)
@@ -210,7 +213,7 @@ class Surf:
         )
         self._body = (body * 255).astype(np.float32)
         self._foam = foam * 255
-        self._power, self._swash = power, swash
+        self._power, self._swash, self._relief = power, swash, relief
         self._column = np.exp(-(((x + 0.5 - glitter_x) / (0.04 + 0.14 * q)) ** 2)) + 0.08
         self._glitter = glitter * 255 * glitter_strength
         self._edge_noise = fbm(rng, 1, m, cell=m * 0.3, octaves=3)[0][None, :]
@@ -240,7 +243,10 @@ class Surf:
         face = np.exp(-(((behind - 0.93) / 0.07) ** 2)) * smoothstep(0.03, 0.4, q)
         swell = np.cos(2 * np.pi * behind) * smoothstep(0.02, 0.2, q)
         colour = (
-            self._body * (1 + 0.10 * s1 + 0.08 * s2 - 0.20 * face * self._power + 0.05 * swell)[..., None]
+            self._body
+            * (1 + self._relief * (0.10 * s1 + 0.08 * s2) - 0.20 * face * self._power + 0.05 * swell)[
+                ..., None
+            ]
         )
         colour += (20 * np.clip(s1, 0, 2) + 12 * swell * face)[..., None]
         spark = smoothstep(0.45, 1.1, s1 + 0.5 * s2) * self._column
