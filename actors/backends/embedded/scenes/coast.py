@@ -40,7 +40,7 @@ def coast(stage: Stage) -> None:
         {"beach": 0.44, "headland": 0.42, "pier": 0.46, "terrace": 0.4, "sea": 0.5}[kind]
         + float(rng.uniform(-0.02, 0.03))
     )
-    paint_sky(stage, horizon, speed=2.6 if stage.option("rough") else 1.6)
+    paint_sky(stage, horizon, speed=2.6 if stage.option("rough") or kind == "pier" else 1.8)
     sea, deep = stage.colour("sea", "#2f6f88"), stage.colour("sea_deep", "#1c4a68")
     low = stage.sun_y < 0.35 or stage.spec.light.stars > 0.4
     far = mix(stage.lit(deep, 0.8), stage.sky_low, 0.42)
@@ -82,7 +82,7 @@ def coast(stage: Stage) -> None:
             else (1.25 if stage.option("rough") else 1.0),
             tilt=float(rng.uniform(-0.25, 0.25)) if beach else 0.0,
             swash=beach,
-            relief={"pier": 2.4, "sea": 1.9, "terrace": 1.5}.get(kind, 1.15),
+            relief={"pier": 3.4, "sea": 2.6, "terrace": 1.8}.get(kind, 1.9 if stage.option("calm") else 1.2),
         )
     )
     if kind == "headland":

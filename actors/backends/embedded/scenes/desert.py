@@ -123,7 +123,7 @@ def desert(stage: Stage) -> None:
             horizon=horizon,
             near=0.9,
             far=10,
-            rise=0.52,
+            rise=0.46,
             camera=0.42,
             paint=sandy,
             cell=0.012,
@@ -152,9 +152,9 @@ def desert(stage: Stage) -> None:
     stage.add_still(premultiplied(full, alpha))
     tone = stage.hazed(stage.lit(mix(sand, np.ones(3), 0.25), 0.95), 0.3)
     bands = (
-        (horizon - 26, horizon + 90, 0.5, 150),
-        (horizon + 50, horizon + 190, 0.5, 230),
-        (start - 40, h, 0.5, 340),
+        (horizon - 26, horizon + 90, 0.6, 170),
+        (horizon + 50, horizon + 190, 0.62, 260),
+        (start - 40, h, 0.6, 370),
     )
     _blown_sand(stage, bands, tone)
     way = 1 if stage.wind._direction > 0 else -1
@@ -200,7 +200,7 @@ def _blown_sand(stage: Stage, bands: tuple[tuple[float, float, float, float], ..
                 speed=(way * stage.px(speed), way * stage.px(speed * 1.7)),
                 size=stage.px(190 + 60 * k),
                 flat=5.0,
-                contrast=1.35,
+                contrast=1.5,
             )
         )
 

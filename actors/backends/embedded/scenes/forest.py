@@ -325,5 +325,7 @@ def _campfire(stage: Stage, horizon: int) -> None:
     stage.add(Fire(rng, int(x), int(y + stage.px(8)), int(stage.px(150)), int(stage.px(210))))
     big = glow_sprite(rgb("#ff8a34"), int(stage.px(1500)) | 1, 0.8)
     small = glow_sprite(rgb("#ffab54"), int(stage.px(460)) | 1, 0.5)
-    stage.add(Lamps(rng, [(x, y - stage.px(60)), (x, y - stage.px(40))], [big, small], depth=0.5, lively=1.1))
+    stage.add(
+        Lamps(rng, [(x, y - stage.px(60)), (x, y - stage.px(40))], [big, small], depth=0.62, lively=1.2)
+    )
     stage.sun_x = x / w

@@ -44,14 +44,14 @@ def hill_country(stage: Stage) -> None:
     """Ranges of hills or mountains one behind the other, fog between them."""
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.5, 0.56)))
-    paint_sky(stage, horizon)
-    peaks = bool(stage.option("mountains"))
     silhouette = bool(stage.option("silhouette"))
-    pace = stage.number("pace", 1.0)
+    paint_sky(stage, horizon, speed=3.4 if silhouette else 2.2)
+    peaks = bool(stage.option("mountains"))
+    pace = stage.number("pace", 2.0)
     ink = stage.spec.style == "ink"
     base = stage.colour("foliage") * (0.25 if silhouette else 0.8)
     light_side = stage.colour("grass") * (0.3 if silhouette else 0.9)
-    fog_tone = mix(stage.haze, stage.sky_low, 0.4)
+    fog_tone = np.clip(mix(stage.haze, stage.sky_low, 0.4) * 1.12 + 0.04, 0, 1)
     spans = [(5.0, 11.0, 0.72), (2.7, 4.6, 0.5), (1.6, 2.5, 0.26), (1.0, 1.5, 0.08)]
     for k, (near, far, air) in enumerate(spans):
         heights = ridged(rng, 512, 2.05) if peaks and k < 3 else rolling(rng, 512, 2.1)
@@ -85,20 +85,21 @@ def hill_country(stage: Stage) -> None:
                 stage,
                 y0,
                 y0 + int(stage.px(150)),
-                strength=0.85 - 0.12 * k,
+                strength=0.92 - 0.08 * k,
                 colour=fog_tone,
                 speed=(40 + 26 * k) * pace,
-                size=(300 + 90 * k) / pace,
+                size=(300 + 90 * k) / pace**0.7,
+                contrast=1.7,
             )
     if stage.option("lanterns"):
         glow = rgb("#ffb45c")
-        sprites = [[glow_sprite(glow, s, 0.8, core=1.0)] for s in (15, 23, 35, 51)]
+        sprites = [[glow_sprite(glow, s, 0.8, core=1.0)] for s in (21, 33, 47, 67)]
         stage.add(
             Swarm(
                 rng,
                 sprites,
-                Drift(9, -30, 20, 0.16),
-                count=46,
+                Drift(14, -46, 26, 0.2),
+                count=90,
                 region=(0, 0, w, int(h * 0.86)),
                 additive=True,
                 depth=(0.3, 1.0),
@@ -114,7 +115,7 @@ def hill_country(stage: Stage) -> None:
             (w * float(rng.uniform(0.84, 1.02)), h * 1.03, stage.px(float(rng.uniform(230, 400))))
             for _ in range(4)
         ]
-        grove(stage, bank, places, away=0.1, sway=9, shadows=False)
+        grove(stage, bank, places, away=0.1, sway=15, shadows=False)
     if stage.has("grass_sways"):
         _near_grass(stage, dark=silhouette)
     if silhouette:
@@ -126,7 +127,7 @@ def _near_grass(stage: Stage, dark: bool = False, tall: float = 150) -> None:
     h, w = stage.height, stage.width
     low, tip = stage.colour("grass"), stage.colour("grass_tip")
     if dark:
-        low, tip = low * 0.12, tip * 0.3
+        low, tip = low * 0.14, tip * 0.55
     for foot, high, n in ((h * 0.99, tall * 0.7, 1700), (h * 1.06, tall, 1500)):
         layer, weight = blades(
             stage.rng,
@@ -140,7 +141,7 @@ def _near_grass(stage: Stage, dark: bool = False, tall: float = 150) -> None:
             lean=0.2,
             thin=0.8,
         )
-        stage.add(Swaying(layer, weight, stage.wind, sway=stage.px(26), flutter=0.6, sheen=0.1))
+        stage.add(Swaying(layer, weight, stage.wind, sway=stage.px(34), flutter=0.7, sheen=0.24))
 
 
 def _lone_tree(stage: Stage, horizon: int) -> None:

@@ -89,7 +89,7 @@ def lake(stage: Stage) -> None:
                 glitter_x=stage.sun_x,
                 glitter_strength=stage.number("glitter", 0.8),
                 wind=stage.number("wind", 2.8 if peaks or harbour else 1.6),
-                relief=1.7 if peaks or harbour else 1.0,
+                relief=2.3 if peaks or harbour else 1.0,
             )
         )
     if harbour:

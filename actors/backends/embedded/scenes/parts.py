@@ -241,6 +241,7 @@ def fog(
     colour: Colour | None = None,
     speed: float = 55.0,
     size: float = 330.0,
+    contrast: float = 1.0,
 ) -> None:
     """A low bank of fog between two rows, densest in its lower middle."""
     y = np.arange(stage.height, dtype=np.float32)[:, None]
@@ -256,5 +257,6 @@ def fog(
             strength=strength,
             speed=(stage.px(speed), stage.px(-speed * 0.5)),
             size=stage.px(size),
+            contrast=contrast,
         )
     )

@@ -160,7 +160,7 @@ def render_terrain(
             )
         )
 
-    broad, fine = on_face(0.5, 0.9), on_face(2.1, 2.6)
+    broad, fine = (np.clip(n, -1.3, 1.3) for n in (on_face(0.5, 0.9), on_face(2.1, 2.6)))
     ragged = np.clip(cols + stage.px(16) * steep * broad, 0, width - 1).astype(np.int64)
     picture = mix(colour[k, ragged], colour[before, ragged], share)
     rough = steep * (1 - amount[k, 0])
