@@ -62,17 +62,23 @@ class Release:
             self.fault(path, f"missing{reason}")
         return False
 
-    def table(self, path: str, columns: Iterable[str] | None, newest: int) -> pa.Table | None:
-        """A Parquet file, or None with a fault when it is unreadable or of a newer schema than `newest`."""
+    def table(self, path: str, schema: pa.Schema, newest: int, full: Iterable[str]) -> pa.Table | None:
+        """The columns of `schema` in a Parquet file of unknown origin, with these types.
+
+        None with a fault when it is unreadable, of other columns or types, of a newer schema version than
+        `newest`, or when a column of `full` has gaps.
+        """
         try:
-            table = pq.read_table(
-                self.folder / path, columns=list(columns) if columns else None, partitioning=None
-            )
-        except (pa.ArrowException, OSError) as error:
-            self.fault(path, f"unreadable: {error}")
+            table = pq.read_table(self.folder / path, columns=schema.names, partitioning=None)
+            version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
+            table = table.select(schema.names).cast(schema)
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            self.fault(path, f"unreadable: {str(error).splitlines()[0]}")
             return None
-        version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
         if version > newest:
             self.fault(path, f"schema version {version}, this software knows up to {newest}")
+            return None
+        if gaps := [name for name in full if table[name].null_count]:
+            self.fault(path, f"unreadable: {', '.join(gaps)} should be there in every row")
             return None
         return table

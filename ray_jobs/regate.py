@@ -239,9 +239,11 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
             number += 1
             try:
                 record = json.loads(line)
-                record["id"]
-            except (ValueError, TypeError, KeyError):
-                raise ConfigError(f"{path}, line {number}: not a JSON record with an id") from None
+                named = isinstance(record["id"], str)
+            except (ValueError, TypeError, KeyError, RecursionError):
+                named = False
+            if not named:
+                raise ConfigError(f"{path}, line {number}: not a JSON record with an id")
             yield record
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
@@ -172,7 +173,7 @@ def print_plan(
     for item in planned:
         limits = item.actor.thresholds(item.config)
         gates = ", ".join(f"{name} {'off' if limit is None else limit}" for name, limit in limits.items())
-        done = state.settled[item.name].num_rows if state else 0
+        done = pc.sum(pc.equal(state.settled[item.name]["outcome"], "ok")).as_py() or 0 if state else 0
         table.add_row(
             str(item.actor.stage or "-"),
             item.name,

@@ -14,8 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from actors.pipeline import STEPS
 from actors.store import MARKER
 from ray_jobs.checked_release import Fault, Release, Theme
 from ray_jobs.verify_media import MediaChecks
@@ -234,7 +236,10 @@ class WordChecks:
         measured = [_GATE_COLUMNS[file.gate] for file in JSONL_FILES if file.gate]
         digests = [f"{kind}_sha256" for kind in release.KINDS]
         words = ["sample_id", "edit_type", "status", "prompt", "num_frames"]
-        table = self.checked.table(path, [*words, *measured, *digests], manifest.SCHEMA_VERSION)
+        known_schema = manifest.manifest_schema(STEPS)
+        schema = pa.schema([known_schema.field(name) for name in (*words, *measured, *digests)])
+        full = ("sample_id", "edit_type", "status")
+        table = self.checked.table(path, schema, manifest.SCHEMA_VERSION, full)
         if table is None:
             return
         if len(pc.unique(table["sample_id"])) != table.num_rows:

@@ -39,7 +39,7 @@ class MediaChecks:
 
     def _index(self) -> None:
         path = release.SHARD_INDEX
-        table = self.checked.table(path, None, shards.SCHEMA_VERSION)
+        table = self.checked.table(path, shards.INDEX, shards.SCHEMA_VERSION, shards.INDEX.names)
         if table is None:
             return
         self.index = table

@@ -126,7 +126,7 @@ def measurement(file: JsonlFile, record: Mapping[str, Any]) -> float:
         if file.name == "edited_video_score":
             return math.fsum(float(item["O_score"]) for item in score) / len(score)
         return float(score["overall"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, ArithmeticError):
         return math.nan
 
 

@@ -32,6 +32,7 @@ from ray_jobs.sources import (
     planned_otherwise,
     read_sources,
 )
+from ray_jobs.verify import verify
 from schemas.config import ConfigError, RunConfig
 from tests.actors.clips import HOSTILE
 from tests.ray_jobs.commands import job, tree
@@ -299,6 +300,43 @@ def test_a_copy_whose_ids_would_be_options_of_tar_is_refused(tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="is no sample id of location"):
         regate_release(str(copy), {}, str(tmp_path / "out"))
     assert not list((tmp_path / "out").rglob("members/*"))
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "values"),
+    [
+        ("manifest/location.parquet", "sample_id", [None]),
+        ("manifest/location.parquet", "num_frames", ["many"]),
+        ("manifest/location.parquet", "edited_video_overall", [["9"]]),
+        ("shards.parquet", "members", [None]),
+        ("shards.parquet", "size_bytes", ["big"]),
+    ],
+)
+def test_a_table_of_other_types_is_a_fault_and_no_crash(
+    tmp_path: Path, file: str, column: str, values: list[object]
+) -> None:
+    make_root(tmp_path, sources=1, config=ONE_THEME)
+    publish(str(tmp_path))
+    path = tmp_path / "release" / file
+    table = pq.read_table(path, partitioning=None).slice(0, 1)
+    path.unlink()  # in a root it is a link to ROOT/manifest
+    pq.write_table(table.set_column(table.column_names.index(column), column, [values]), path)
+    assert [fault for fault in verify(str(tmp_path)) if fault.path == file and "unreadable" in fault.message]
+
+
+def test_a_record_without_a_proper_id_or_number_is_named_and_never_kept(tmp_path: Path) -> None:
+    make_root(tmp_path / "root", sources=1, config=ONE_THEME)
+    publish(str(tmp_path / "root"))
+    copy = Path(shutil.copytree(tmp_path / "root/release", tmp_path / "copy"))
+    scores = copy / "intermediate_data/location/edited_frame0_score.jsonl"
+    huge = {"id": "Sparkle_location_000000", "editscore": {"overall": 10**400}}
+    scores.write_text(json.dumps(huge) + "\n")
+    (theme,) = regate_release(str(copy), {"min_edited_frame0_overall": 8.0}, str(tmp_path / "out")).themes
+    assert theme.kept == 0
+    for line in ('{"id": ["a"]}', "[" * 100_000, "{}", "words"):
+        scores.write_text(line + "\n")
+        with pytest.raises(ConfigError, match="line 1: not a JSON record with an id"):
+            regate_release(str(copy), {"min_edited_frame0_overall": 8.0}, str(tmp_path / "out"))
 
 
 # the command line
