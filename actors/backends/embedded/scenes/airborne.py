@@ -59,9 +59,9 @@ def airborne(stage: Stage, horizon: int) -> None:
         stage.add(
             Swarm(
                 rng,
-                dot_sprites(white, (4, 5, 7, 9, 13), 1.0, 0.85),
+                dot_sprites(white, (4, 6, 8, 10, 15), 1.0, 0.9),
                 Drift(way * 42, 175, 24, 0.35),
-                count=360,
+                count=440,
                 region=everywhere,
                 depth=(0.3, 1.0),
             )

@@ -82,6 +82,7 @@ def coast(stage: Stage) -> None:
             else (1.25 if stage.option("rough") else 1.0),
             tilt=float(rng.uniform(-0.25, 0.25)) if beach else 0.0,
             swash=beach,
+            wind=3.0 if kind == "pier" else 1.3,
             relief={"pier": 3.4, "sea": 2.6, "terrace": 1.8}.get(kind, 1.9 if stage.option("calm") else 1.2),
         )
     )

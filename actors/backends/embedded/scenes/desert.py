@@ -102,7 +102,7 @@ def desert(stage: Stage) -> None:
         )
         dust = stage.hazed(stage.lit(mix(sand, np.ones(3), 0.3), 0.95), 0.3)
         bands = (
-            (horizon + 40.0, h * 0.76, 0.5, 170.0),
+            (h * 0.6, h * 0.78, 0.5, 190.0),
             (h * 0.72, h * 0.9, 0.42, 260.0),
             (h * 0.82, h, 0.4, 360.0),
         )
@@ -152,9 +152,9 @@ def desert(stage: Stage) -> None:
     stage.add_still(premultiplied(full, alpha))
     tone = stage.hazed(stage.lit(mix(sand, np.ones(3), 0.25), 0.95), 0.3)
     bands = (
-        (horizon - 26, horizon + 90, 0.6, 170),
-        (horizon + 50, horizon + 190, 0.62, 260),
-        (start - 40, h, 0.6, 370),
+        (horizon - 26, horizon + 90, 0.68, 190),
+        (horizon + 50, horizon + 190, 0.7, 290),
+        (start - 40, h, 0.66, 400),
     )
     _blown_sand(stage, bands, tone)
     way = 1 if stage.wind._direction > 0 else -1

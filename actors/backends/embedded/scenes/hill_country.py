@@ -45,9 +45,9 @@ def hill_country(stage: Stage) -> None:
     rng, w, h = stage.rng, stage.width, stage.height
     horizon = stage.row(float(rng.uniform(0.5, 0.56)))
     silhouette = bool(stage.option("silhouette"))
-    paint_sky(stage, horizon, speed=3.4 if silhouette else 2.2)
+    paint_sky(stage, horizon, speed=5.0 if silhouette else 2.4)
     peaks = bool(stage.option("mountains"))
-    pace = stage.number("pace", 2.0)
+    pace = stage.number("pace", 2.5)
     ink = stage.spec.style == "ink"
     base = stage.colour("foliage") * (0.25 if silhouette else 0.8)
     light_side = stage.colour("grass") * (0.3 if silhouette else 0.9)
@@ -80,12 +80,12 @@ def hill_country(stage: Stage) -> None:
             )
         )
         if k < 3 and (stage.has("fog_drifts") or stage.has("mist_drifts")):
-            y0 = horizon + int(stage.px(-50 + 62 * k))
+            y0 = horizon + int(stage.px(-100 + 56 * k))
             fog(
                 stage,
                 y0,
-                y0 + int(stage.px(150)),
-                strength=0.92 - 0.08 * k,
+                y0 + int(stage.px(210)),
+                strength=0.95 - 0.04 * k,
                 colour=fog_tone,
                 speed=(40 + 26 * k) * pace,
                 size=(300 + 90 * k) / pace**0.7,
@@ -116,8 +116,8 @@ def hill_country(stage: Stage) -> None:
             for _ in range(4)
         ]
         grove(stage, bank, places, away=0.1, sway=15, shadows=False)
-    if stage.has("grass_sways"):
-        _near_grass(stage, dark=silhouette)
+    if stage.has("grass_sways") or (peaks and stage.has("foliage_sways")):
+        _near_grass(stage, dark=silhouette, tall=230 if silhouette else 150)
     if silhouette:
         _lone_tree(stage, horizon)
     airborne(stage, horizon)
@@ -127,7 +127,7 @@ def _near_grass(stage: Stage, dark: bool = False, tall: float = 150) -> None:
     h, w = stage.height, stage.width
     low, tip = stage.colour("grass"), stage.colour("grass_tip")
     if dark:
-        low, tip = low * 0.14, tip * 0.55
+        low, tip = low * 0.14, tip * 0.8
     for foot, high, n in ((h * 0.99, tall * 0.7, 1700), (h * 1.06, tall, 1500)):
         layer, weight = blades(
             stage.rng,
@@ -141,7 +141,7 @@ def _near_grass(stage: Stage, dark: bool = False, tall: float = 150) -> None:
             lean=0.2,
             thin=0.8,
         )
-        stage.add(Swaying(layer, weight, stage.wind, sway=stage.px(34), flutter=0.7, sheen=0.24))
+        stage.add(Swaying(layer, weight, stage.wind, sway=stage.px(46), flutter=0.9, sheen=0.42))
 
 
 def _lone_tree(stage: Stage, horizon: int) -> None:

@@ -151,12 +151,12 @@ def _snowfield(stage: Stage, horizon: int) -> None:
             )
             for _ in range(22)
         ]
-        grove(stage, bank, places, away=0.4, sway=7, flutter=0.9)
+        grove(stage, bank, places, away=0.4, sway=9, flutter=1.4)
         near = [
             (w * float(rng.uniform(-0.02, 0.12)), horizon + stage.px(110), stage.px(430)),
             (w * float(rng.uniform(0.9, 1.03)), horizon + stage.px(90), stage.px(400)),
         ]
-        grove(stage, bank, near, away=0.08, sway=15, flutter=1.3)
+        grove(stage, bank, near, away=0.08, sway=22, flutter=2.0)
 
 
 def _crop_rows(stage: Stage, horizon: int) -> None:

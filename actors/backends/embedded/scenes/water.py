@@ -184,13 +184,14 @@ class Surf:
         tilt: float = 0.0,
         swash: bool = True,
         relief: float = 1.0,
+        wind: float = 1.3,
     ) -> None:
         """Rows: `horizon` .. `shore` water, up to `shore + reach` wetted by the swash;
-        `relief` the contrast of its waves.
+        `relief` the contrast of its waves, `wind` their pace.
         """
         self._y0, self._y1 = horizon, shore + (reach if swash else 0)
         self._waves = Waves(
-            rng, width=width, horizon=horizon - 2, top=horizon, bottom=self._y1, scale=1.5, wind=1.3
+            rng, width=width, horizon=horizon - 2, top=horizon, bottom=self._y1, scale=1.5, wind=wind
         )
         n, m = self._waves.rows, self._waves.cols
         y = horizon + (np.arange(n, dtype=np.float32)[:, None] + 0.5) * 2
