@@ -12,21 +12,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from actors.pipeline import STEPS
+from actors.pipeline import BROUGHT, STEPS
 from ray_jobs.root import RootState
 from schemas.columns import MEDIA
 from schemas.config import RunConfig
 from schemas.records import Artifact, Row
 
-_BROUGHT = (
-    "source_id",
-    "source_uri",
-    "edit_type",
-    "chosen_keyword",
-    "given_prompt",
-    "licence",
-    "reference_edit_uri",
-)
 _OF_SOURCE = ("source_id", "source_uri", "licence")
 
 
@@ -49,7 +40,7 @@ class Work:
             wave = self.samples.filter(
                 pc.is_in(self.samples["source_key"], value_set=keys.slice(start, sources_a_wave))
             )
-            yield rows_of(self.state, wave)
+            yield stream_rows(self.state, wave)
 
 
 def work_left(state: RootState, config: RunConfig, asked: set[str]) -> Work:
@@ -82,7 +73,7 @@ def _failures(state: RootState, verdicts: pa.Table) -> pa.Array:
     return counts
 
 
-def rows_of(state: RootState, samples: pa.Table) -> list[Row]:
+def stream_rows(state: RootState, samples: pa.Table) -> list[Row]:
     """One row a source with its samples, each with the journaled results of the actors that are done."""
     by_source: dict[str, Row] = {}
     by_sample: dict[str, Row] = {}
@@ -91,7 +82,7 @@ def rows_of(state: RootState, samples: pa.Table) -> list[Row]:
             planned["source_key"],
             Row(planned["source_key"], {name: planned[name] for name in _OF_SOURCE}),
         )
-        own = {name: planned[name] for name in _BROUGHT if name not in _OF_SOURCE}
+        own = {name: planned[name] for name in sorted(BROUGHT) if name not in _OF_SOURCE}
         row = Row(planned["sample_id"], own)
         source.samples.append(row)
         by_sample[row.key] = row

@@ -120,6 +120,7 @@ def open_deciding_run(store: Store, job: str, config: RunConfig) -> RunRecord:
     if before is None:
         raise StoreError(f"{store.uri} holds no run yet")
     refuse_if_held(store, before)
+    _refuse_other_name(store, before, config)
     for old, new in zip(resolve(before.run_config()), resolve(config), strict=True):
         if changed := _differences(old.recipe, new.recipe):
             raise ConfigError(f"{job} changes thresholds only, found {new.name}: {changed}")
@@ -185,12 +186,7 @@ def check_run(
     """
     if before is not None:
         refuse_if_held(store, before)
-        name = before.config["name"]
-        if name != config.name and any(True for _ in store.keys(SAMPLES_FOLDER)):
-            raise ConfigError(
-                f"name: the samples of {store.uri} are called {name}_..., found {config.name!r}. "
-                "Use that name or another output root"
-            )
+        _refuse_other_name(store, before, config)
     check_redo(redo, planned)
     generations = _generations(store, before, planned, redo)
     if before is not None:
@@ -233,6 +229,15 @@ def _process_start(pid: int) -> str:
     except OSError:
         return ""
     return stat.rsplit(")", 1)[1].split()[19]
+
+
+def _refuse_other_name(store: Store, before: RunRecord, config: RunConfig) -> None:
+    name = before.config["name"]
+    if name != config.name and any(True for _ in store.keys(SAMPLES_FOLDER)):
+        raise ConfigError(
+            f"name: the samples of {store.uri} are called {name}_..., found {config.name!r}. "
+            "Use that name or another output root"
+        )
 
 
 def _generations(

@@ -167,6 +167,8 @@ def test_a_root_keeps_the_name_of_its_samples(tmp_path: Path) -> None:
     make_root(tmp_path, sources=1, config=ONE_THEME)
     with pytest.raises(ConfigError, match=r"called Sparkle_.*found 'Other'"):
         open_run(open_root(str(tmp_path), create=False), "synthesize", RunConfig(name="Other"))
+    with pytest.raises(ConfigError, match="found 'Other'"):
+        regate(str(tmp_path), RunConfig(name="Other"))
 
 
 def test_a_name_too_long_for_a_tar_is_refused_before_any_work() -> None:
