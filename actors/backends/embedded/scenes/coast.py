@@ -68,7 +68,7 @@ def coast(stage: Stage) -> None:
             rng,
             width=w,
             horizon=horizon,
-            shore=shore if beach else stage.row(0.98),
+            shore=shore if beach else h,
             reach=int(stage.px(110)),
             far=far,
             middle=middle,
@@ -83,7 +83,7 @@ def coast(stage: Stage) -> None:
             tilt=float(rng.uniform(-0.25, 0.25)) if beach else 0.0,
             swash=beach,
             wind=3.0 if kind == "pier" else 1.3,
-            relief={"pier": 3.4, "sea": 2.6, "terrace": 1.8}.get(kind, 1.9 if stage.option("calm") else 1.2),
+            relief={"pier": 3.9, "sea": 2.6, "terrace": 1.8}.get(kind, 1.9 if stage.option("calm") else 1.2),
         )
     )
     if kind == "headland":

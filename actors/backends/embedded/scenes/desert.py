@@ -52,17 +52,19 @@ def desert(stage: Stage) -> None:
             flat = mix(sand * 0.85, sand * 1.05, np.clip(0.5 + 0.3 * noise, 0, 1))
             return stage.lit(mix(flat, wall, smoothstep(0.5, 1.6, slope)), light)
 
+        tables = mesas(rng, 512)
         stage.add_still(
             render_terrain(
                 stage,
-                mesas(rng, 512),
+                tables,
                 horizon=horizon + 6,
                 near=1.6,
                 far=10,
                 rise=0.62,
                 camera=0.34,
                 paint=strata,
-                cell=0.016,
+                cell=0.0115,
+                offset=_overlook(rng, tables),
                 haze_from=0.08,
                 steps=360,
             )
@@ -169,6 +171,21 @@ def desert(stage: Stage) -> None:
         )
     )
     airborne(stage, horizon)
+
+
+def _overlook(rng: np.random.Generator, tables: Array) -> tuple[float, float]:
+    """Where to stand on the map, (column, row) of the height field: low land before the eye, tables beyond."""
+    size = tables.shape[0]
+
+    def level(x: float, y: float, rows: tuple[int, int], half: int) -> float:
+        down = (np.arange(*rows) + int(y)) % size
+        across = (np.arange(-half, half) + int(x)) % size
+        return float(tables[np.ix_(down, across)].mean())
+
+    spots = rng.uniform(0, size, (24, 2))
+    score = [level(x, y, (130, 260), 120) - 0.8 * level(x, y, (260, 420), 170) for x, y in spots]
+    best = spots[int(np.argmin(score))]
+    return float(best[0]), float(best[1])
 
 
 def _near_plain(stage: Stage, top: int, ground: Array) -> None:

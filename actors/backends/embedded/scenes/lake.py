@@ -89,7 +89,7 @@ def lake(stage: Stage) -> None:
                 glitter_x=stage.sun_x,
                 glitter_strength=stage.number("glitter", 0.8),
                 wind=stage.number("wind", 2.8 if peaks or harbour else 1.6),
-                relief=2.3 if peaks or harbour else 1.0,
+                relief=2.7 if peaks or harbour else 1.0,
             )
         )
     if harbour:
@@ -331,7 +331,11 @@ def _bridge(stage: Stage, horizon: int) -> None:
         cx, r = w * (0.1 + 0.2 * k), w * 0.072
         arch = ((x - cx) / r) ** 2 + ((y - foot) / (stage.px(74))) ** 2
         body = body * smoothstep(0.96, 1.03, np.sqrt(arch))
-    tex = np.tile(cv2.resize(stock_texture("brick"), (640, 640)), (2, 3))[:h, :w]
+    side = int(stage.px(330))
+    brick = cv2.resize(
+        np.ascontiguousarray(stock_texture("brick").T), (side, side), interpolation=cv2.INTER_AREA
+    )
+    tex = np.tile(brick, (h // side + 1, w // side + 1))[:h, :w]
     stain = fbm(rng, h, w, cell=110, octaves=5)
     stone = stage.colour("rock") * (0.72 + 0.4 * stain[..., None]) * (0.35 + 0.65 * tex[..., None])
     light = np.full((h, w), 0.6, np.float32)

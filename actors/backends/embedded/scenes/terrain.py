@@ -59,9 +59,9 @@ def mesas(rng: np.random.Generator, size: int) -> Array:
     """Tiling table mountains: plateaus with steep, stepped walls."""
     out = tile_noise(rng, size, 2.0) + 0.12 * tile_noise(rng, size, 1.3)
     stepped = (
-        0.55 * smoothstep(0.35, 0.5, out)
-        + 0.3 * smoothstep(0.75, 0.86, out)
-        + 0.15 * smoothstep(-0.4, 0.4, out)
+        0.55 * smoothstep(0.75, 0.88, out)
+        + 0.3 * smoothstep(1.05, 1.14, out)
+        + 0.15 * smoothstep(-0.1, 0.7, out)
     )
     return np.asarray(stepped, np.float32)
 
