@@ -174,7 +174,7 @@ def desert(stage: Stage) -> None:
 
 
 def _overlook(rng: np.random.Generator, tables: Array) -> tuple[float, float]:
-    """Where to stand on the map, (column, row) of the height field: low land before the eye, tables beyond."""
+    """Where to stand, (column, row) of the height field: low land before the eye, tables beyond."""
     size = tables.shape[0]
 
     def level(x: float, y: float, rows: tuple[int, int], half: int) -> float:

@@ -309,7 +309,7 @@ def _moored(stage: Stage, horizon: int) -> None:
         spots.append((w * (x + float(rng.uniform(-0.03, 0.03))), horizon + rows * u + 6))
         sprites.append(boat(rng, length, hull, deck, mast=bool(rng.random() < 0.6)))
     order = np.argsort([s[1] for s in spots])
-    stage.add(Boats(rng, [spots[i] for i in order], [sprites[i] for i in order], lift=stage.px(8)))
+    stage.add(Boats(rng, [spots[i] for i in order], [sprites[i] for i in order], lift=stage.px(11)))
 
 
 def _harbour_lamps(stage: Stage, horizon: int) -> None:
