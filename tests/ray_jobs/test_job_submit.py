@@ -84,7 +84,7 @@ def head() -> Iterator[Head]:
     yield Head(f"http://127.0.0.1:{dashboard}", env)
     os.killpg(process.pid, signal.SIGTERM)
     try:
-        process.wait(30)
+        process.wait(5)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
