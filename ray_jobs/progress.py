@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -58,6 +59,7 @@ class Progress:
         self._console = console
         self._seen: set[str] = set()
         self._shown: dict[str, int] = {}
+        self._reading = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
@@ -81,6 +83,17 @@ class Progress:
 
     def read(self) -> None:
         """Count the parts that appeared since the last time."""
+        with self._reading:
+            self._read()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Everything that is there is counted, and then nothing is read: parts may be compacted."""
+        with self._reading:
+            self._read()
+            yield
+
+    def _read(self) -> None:
         for name, journal in self._journals.items():
             for key in journal.parts():
                 if (

@@ -77,7 +77,6 @@ def _fill(
     counts = {item.name: ActorCount() for item in planned}
     if work.samples.num_rows:
         counts = _run(store, record, work, planned, config, console)
-        compact(store, record)
     else:
         console.print("nothing left to do: every sample is decided")
     return RunResult(_state(store), asked, counts)
@@ -109,6 +108,8 @@ def _run(
     ) as watch:
         for rows in work.waves(config.wave_sources):
             stream(rows, planned, config, context)
+            with watch.paused():  # no worker writes between two waves
+                compact(store, record)
     return watch.counts
 
 

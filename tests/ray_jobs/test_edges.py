@@ -14,11 +14,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from actors.ingest import path_of
+from actors.pipeline import resolve, thresholds
 from actors.roles import SampleError
 from actors.store import Store, open_root
 from ray_jobs.plan import work_left
+from ray_jobs.progress import Progress
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate, regate_release
 from ray_jobs.root import SAMPLES, RootState, compact, read_root
@@ -287,6 +290,21 @@ def test_a_root_that_is_read_while_its_parts_are_compacted_reads_the_same(
     monkeypatch.setattr(type(store), "local_path", local_path)
     assert state_of(store).settled["Ingest"].drop_columns(["part"]).equals(expected)
     assert "compact" in next(iter(store.keys("journal/Ingest")))
+
+
+def test_progress_counts_every_result_once_though_parts_are_compacted_meanwhile(tmp_path: Path) -> None:
+    make_root(tmp_path, sources=3, config=ONE_THEME, failed={("Ingest", "000001"): "torn"})
+    store = open_root(str(tmp_path), create=False)
+    record = newest_run(store)
+    assert record is not None
+    watch = Progress(
+        store, record.run, resolve(ONE_THEME), thresholds(resolve(ONE_THEME)), 3, 3, Console(quiet=True)
+    )
+    with watch.paused():
+        compact(store, record, over=0)
+    watch.read()
+    assert [watch.counts[name].entered for name in ("Ingest", "EditedVideoScorer")] == [3, 2]
+    assert watch.counts["Ingest"].failed == 1
 
 
 # downloaded copies
