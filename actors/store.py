@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -18,6 +19,10 @@ from typing import Protocol
 
 MARKER = "sparkle-root.json"
 """Present in every root; a folder that holds other things and no marker is not ours."""
+
+
+LAYOUT = 1
+"""Of the folders in a root, as the marker says; another one is refused, not guessed at."""
 
 
 class StoreError(Exception):
@@ -181,6 +186,7 @@ def open_root(uri: str, *, create: bool) -> Store:
     """
     store = open_store(uri)
     if store.exists(MARKER):
+        _refuse_other_layout(store)
         return store
     if not create:
         raise StoreError(f"{uri} is not an output root of this pipeline: {MARKER} is missing")
@@ -192,7 +198,18 @@ def open_root(uri: str, *, create: bool) -> Store:
             f"{uri} holds other files and no {MARKER}; choose an empty or new folder as output root"
         )
     try:
-        store.put_bytes_if_absent(MARKER, b'{"layout": 1}\n')
+        store.put_bytes_if_absent(MARKER, json.dumps({"layout": LAYOUT}).encode() + b"\n")
     except OSError as error:
         raise StoreError(f"{uri} cannot be written: {error.strerror}") from None
     return store
+
+
+def _refuse_other_layout(store: Store) -> None:
+    try:
+        layout = json.loads(store.get_bytes(MARKER))["layout"]
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(f'{store.uri}/{MARKER} is damaged; it should hold {{"layout": {LAYOUT}}}') from None
+    if layout != LAYOUT:
+        raise StoreError(
+            f"{store.uri} has layout {layout}, this software knows layout {LAYOUT}: it is of a newer version"
+        )

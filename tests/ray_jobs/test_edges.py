@@ -19,7 +19,7 @@ from rich.console import Console
 from actors.ingest import path_of
 from actors.pipeline import resolve, thresholds
 from actors.roles import SampleError
-from actors.store import Store, open_root
+from actors.store import Store, StoreError, open_root
 from ray_jobs.plan import work_left
 from ray_jobs.progress import Progress
 from ray_jobs.publish import publish
@@ -164,6 +164,15 @@ def test_a_parquet_list_of_other_types_says_so_and_its_folder_is_no_column(tmp_p
 
 
 # roots and runs
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"), [('{"layout": 2}', "has layout 2"), ("", "is damaged"), ("[]", "is damaged")]
+)
+def test_a_root_of_another_layout_is_refused(tmp_path: Path, marker: str, message: str) -> None:
+    (tmp_path / "sparkle-root.json").write_text(marker)
+    with pytest.raises(StoreError, match=message):
+        open_root(str(tmp_path), create=True)
 
 
 def test_a_root_keeps_the_name_of_its_samples(tmp_path: Path) -> None:
