@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,7 +41,7 @@ from ray_jobs.sources import (
 from ray_jobs.verify import verify
 from schemas.config import ConfigError, RunConfig
 from tests.actors.clips import HOSTILE
-from tests.ray_jobs.commands import job, tree
+from tests.ray_jobs.commands import ROOT, command, environment, job, tree
 from tests.ray_jobs.small_root import make_root, redo
 
 ONE_THEME = RunConfig(themes=("location",))
@@ -385,8 +388,16 @@ def test_every_hostile_file_ends_as_failed_with_a_reason_and_nothing_is_written_
     pq.write_table(pa.table({"uri": uris}), tmp_path / "list.parquet")
     before = tree(sources)
     root = tmp_path / "root [/b]"  # a folder in a folder; to the console it is broken markup
-    command = ("synthesize", "--sources", tmp_path / "list.parquet", "--output", root, "--themes", "location")
-    result = job(*command)
+    arguments = (
+        "synthesize",
+        "--sources",
+        tmp_path / "list.parquet",
+        "--output",
+        root,
+        "--themes",
+        "location",
+    )
+    result = job(*arguments)
     assert result.returncode == 3, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
     rows = state_of(root).verdicts().to_pylist()
@@ -399,9 +410,9 @@ def test_every_hostile_file_ends_as_failed_with_a_reason_and_nothing_is_written_
     assert tree(sources) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.parquet", root.parent.name, "sources"]
 
-    given_up = job(*command, "--no-publish", "--set", "max_failures=1")
+    given_up = job(*arguments, "--no-publish", "--set", "max_failures=1")
     assert (given_up.returncode, "nothing left to do" in given_up.stdout) == (3, True)
-    assert f"{len(uris)} begun and unfinished" in job(*command, "--dry-run").stdout
+    assert f"{len(uris)} begun and unfinished" in job(*arguments, "--dry-run").stdout
 
 
 @pytest.mark.parametrize(
@@ -421,3 +432,34 @@ def test_what_is_wrong_with_a_command_is_said_before_any_work(
     assert result.returncode == 2, result.stderr
     assert message in result.stderr
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_stopped_by_a_signal_says_so_and_leaves_the_root_free(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    for name in range(40):
+        (sources / f"{name}.mp4").write_bytes(bytes(3000))
+    root = tmp_path / "root"
+    run = subprocess.Popen(
+        command("synthesize", "--sources", sources, "--output", root),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(root.glob("journal/Ingest/*.parquet")):
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    run.send_signal(number)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == code, said
+    assert "stopped; the same command continues" in said
+    (note,) = root.glob("journal/runs/*.ended.json")
+    assert "error" in json.loads(note.read_text())
