@@ -12,6 +12,7 @@ import csv
 import json
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,8 @@ def regate(root: str, config: RunConfig) -> RegateReport:
         planned_themes = set(pc.unique(state.samples["edit_type"]).to_pylist())
         themes = [theme for theme in THEMES if theme in planned_themes]
         manifest = root_manifest(state, new, config)
-        for theme in themes:
-            write_manifest(store, theme, manifest)
+        with ThreadPoolExecutor() as writers:
+            list(writers.map(lambda theme: write_manifest(store, theme, manifest), themes))
         was, now = (pc.equal(verdicts["status"], "accepted") for verdicts in (old, new))
         was_live, now_live = (pc.equal(verdicts["status"], "live") for verdicts in (old, new))
         result = RegateReport(
