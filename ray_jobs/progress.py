@@ -128,12 +128,21 @@ class Progress:
 
     def _pace(self, name: str, count: ActorCount) -> tuple[str, str]:
         """Samples a minute since the run began, and the time the samples still expected will take."""
-        minutes = (time.monotonic() - self._started) / 60
-        if not count.entered or minutes <= 0:
+        if not count.entered:
             return "", ""
-        rate = count.entered / minutes
-        left = max(self._expected(name) - count.entered, 0) / rate
-        return f"{rate:.1f}", f"{left:.1f} min" if left else ""
+        left = self._left_minutes(name)
+        return f"{self._rate(count):.1f}", f"{left:.1f} min" if left else ""
+
+    def _rate(self, count: ActorCount) -> float:
+        """Results a minute since the run began."""
+        return count.entered / max((time.monotonic() - self._started) / 60, 1e-6)
+
+    def _left_minutes(self, name: str) -> float:
+        """What the results still expected of an actor take at its pace; 0 for one that has none yet."""
+        count = self.counts[name]
+        if not count.entered:
+            return 0.0
+        return max(self._expected(name) - count.entered, 0.0) / self._rate(count)
 
     def _expected(self, name: str) -> float:
         """What will enter: the plan's total, scaled by what the actors before let through so far."""
@@ -161,10 +170,13 @@ class Progress:
         self._shown.update(moved)
         seconds = time.monotonic() - self._started
         line = ", ".join(self._plain(name) for name in moved) or ("working" if self._shown else "starting")
-        self._console.print(f"\\[{seconds:5.0f} s] {line}", highlight=False, soft_wrap=True)
+        left = max(self._left_minutes(name) for name in self.counts)
+        ending = f"; {left:.1f} min left" if left >= 0.1 else ""
+        self._console.print(f"\\[{seconds:5.0f} s] {line}{ending}", highlight=False, soft_wrap=True)
 
     def _plain(self, name: str) -> str:
-        """`Actor 3 of 8 (1 rejected, 1 failed)`: only actors that moved on since the last line are named."""
+        """`Actor 3 of 8 (5.0 a minute, 1 rejected)`; for those that moved since the last line."""
         count = self.counts[name]
         fates = [f"{n} {word}" for n, word in ((count.rejected, "rejected"), (count.failed, "failed")) if n]
-        return f"{name} {count.entered} of {self._totals[name]}" + (f" ({', '.join(fates)})" if fates else "")
+        paced = [f"{self._rate(count):.1f} a minute", *fates]
+        return f"{name} {count.entered} of {round(self._expected(name))} ({', '.join(paced)})"
