@@ -170,7 +170,7 @@ class Progress:
         self._shown.update(moved)
         seconds = time.monotonic() - self._started
         line = ", ".join(self._plain(name) for name in moved) or ("working" if self._shown else "starting")
-        left = max(self._left_minutes(name) for name in self.counts)
+        left = self._left_minutes(next(reversed(self.counts)))  # only the last actor's pace says when it ends
         ending = f"; {left:.1f} min left" if left >= 0.1 else ""
         self._console.print(f"\\[{seconds:5.0f} s] {line}{ending}", highlight=False, soft_wrap=True)
 
