@@ -162,7 +162,7 @@ class Actor(Generic[Knobs]):
 
     @classmethod
     def thresholds(cls, config: ActorConfig) -> dict[str, float | None]:
-        """The config's thresholds, by gate name; True and False count as 1 and off."""
+        """The config's thresholds, by gate name; None is off."""
         return {gate.name: getattr(config, gate.name) for gate in gates_of(cls.__name__)}
 
     @classmethod

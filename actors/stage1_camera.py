@@ -10,13 +10,17 @@ from typing import Any
 from pydantic import Field
 
 from actors.base import Actor, Added, Sample
-from actors.ops.camera import camera_motion
+from actors.ops.camera import MAX_CAMERA_DRIFT_PCT, MAX_CAMERA_STEP_PCT, camera_motion
 from schemas.config import ActorConfig
 
 
 class CameraMotionFilterConfig(ActorConfig):
-    max_camera_step_pct: float | None = Field(0.14, description="% of the diagonal over a quarter second")
-    max_camera_drift_pct: float | None = Field(0.8, description="% of the diagonal against frame 0")
+    max_camera_step_pct: float | None = Field(
+        MAX_CAMERA_STEP_PCT, description="% of the diagonal, a quarter second"
+    )
+    max_camera_drift_pct: float | None = Field(
+        MAX_CAMERA_DRIFT_PCT, description="% of the diagonal, to frame 0"
+    )
 
 
 class CameraMotionFilter(Actor[CameraMotionFilterConfig]):

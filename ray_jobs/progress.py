@@ -34,8 +34,6 @@ class ActorCount:
     rejected: int = 0
     failed: int = 0
     cpu_s: float = 0.0
-    elapsed_s: float = 0.0
-    first_at: float = 0.0
 
 
 class Progress:
@@ -105,9 +103,7 @@ class Progress:
                 self._seen.add(key)
                 for row in journal.read([key]).to_pylist():
                     count = self.counts[name]
-                    count.first_at = count.first_at or time.monotonic()
                     count.cpu_s += row["cpu_s"] or 0.0
-                    count.elapsed_s += row["elapsed_s"] or 0.0
                     count.entered += 1
                     if row["outcome"] != "ok":
                         count.failed += 1
