@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from actors.ops.masks import read_mask_npz
 from actors.ops.video import VideoClip, read_png
-from actors.roles import Frame, GroundedObject, SampleError
+from actors.roles import Answered, Answers, Frame, GroundedObject, SampleError
 from schemas.columns import COLUMNS, MEDIA, Keyed
 from schemas.config import ActorConfig
 from schemas.gates import GATES, Step, gates_of
@@ -100,6 +100,22 @@ def objects_from(raw: Sequence[Mapping[str, Any]]) -> tuple[GroundedObject, ...]
 def objects_to(objects: Sequence[GroundedObject]) -> list[dict[str, Any]]:
     """Grounded objects as a column holds them."""
     return [{"bbox_2d": list(item.bbox_2d), "label": item.label} for item in objects]
+
+
+def answered(
+    samples: Sequence[Sample], answers: Answers[Answered], added: Callable[[Sample, Answered], Added]
+) -> list[Added | SampleError]:
+    """What each sample gets from the answers to its key, in the samples' order.
+
+    Raises ValueError where the answers are not one for each sample: a backend mixed them up.
+    """
+    if answers.keys() != {sample.key for sample in samples}:
+        raise ValueError(f"asked for {[sample.key for sample in samples]}, answered for {sorted(answers)}")
+    results: list[Added | SampleError] = []
+    for sample in samples:
+        answer = answers[sample.key]
+        results.append(answer if isinstance(answer, SampleError) else added(sample, answer))
+    return results
 
 
 class Actor(Generic[Knobs]):

@@ -6,10 +6,10 @@ not in a backend; it lives in the actor and in `actors/ops/`. Frames are always 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -86,30 +86,95 @@ class FlowEstimator(Protocol):
         ...
 
 
+class Keyed(Protocol):
+    """A request that says whose it is."""
+
+    @property
+    def key(self) -> str: ...
+
+
+Asked = TypeVar("Asked", bound=Keyed)
+Answered = TypeVar("Answered")
+Answers = dict[str, Answered | SampleError]
+"""By the request's key: what was answered, or why it could not be. Never by place, so that answers that come
+in another order than the requests cannot reach the wrong sample."""
+
+
+def one_by_one(requests: Sequence[Asked], answer: Callable[[Asked], Answered]) -> Answers[Answered]:
+    """The answers of a model that takes one request a call."""
+    answers: Answers[Answered] = {}
+    for request in requests:
+        try:
+            answers[request.key] = answer(request)
+        except SampleError as error:
+            answers[request.key] = error
+    return answers
+
+
+@dataclass(frozen=True)
+class CameraRequest:
+    key: str
+    clip: Clip
+
+
+@dataclass(frozen=True)
+class SceneRequest:
+    key: str
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class InstructionRequest:
+    key: str
+    original_scene: str
+    edit_type: str
+    chosen_keyword: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class GroundingRequest:
+    """Round 1: two pictures of one sample."""
+
+    key: str
+    source: Frame
+    edited: Frame
+    prompt: str
+
+
+@dataclass(frozen=True)
+class LocatingRequest:
+    """Round 2: the anchor frames of one sample, and the labels of round 1."""
+
+    key: str
+    frames: tuple[Frame, ...]
+    labels: tuple[str, ...]
+
+
 class VisionLanguageModel(Protocol):
-    def judge_camera(self, clip: Clip) -> CameraVerdict:
+    """Every question takes the requests of several samples, with different keys, and answers each key."""
+
+    def judge_camera(self, requests: Sequence[CameraRequest]) -> Answers[CameraVerdict]:
         """Is the camera fixed over the whole clip?"""
         ...
 
-    def describe_scene(self, frame: Frame) -> str:
+    def describe_scene(self, requests: Sequence[SceneRequest]) -> Answers[str]:
         """One sentence about the place in the frame (`original_scene`)."""
         ...
 
-    def write_instruction(
-        self, original_scene: str, edit_type: str, chosen_keyword: str, *, seed: int
-    ) -> str:
+    def write_instruction(self, requests: Sequence[InstructionRequest]) -> Answers[str]:
         """One or two sentences, 151-466 characters, that ask for the new background and say nothing of the
         foreground.
         """
         ...
 
-    def ground(self, source: Frame, edited: Frame, prompt: str) -> list[GroundedObject]:
+    def ground(self, requests: Sequence[GroundingRequest]) -> Answers[list[GroundedObject]]:
         """Round 1: what was kept. Labels are lower case, boxes on the source frame; empty list when nothing
         was found.
         """
         ...
 
-    def locate(self, frames: Sequence[Frame], labels: Sequence[str]) -> list[list[GroundedObject]]:
+    def locate(self, requests: Sequence[LocatingRequest]) -> Answers[list[list[GroundedObject]]]:
         """Round 2: every label on every frame, in the order of `labels`; a label not found keeps an empty
         box.
         """
@@ -209,10 +274,12 @@ ScoreTask = Literal["background_replacement", "foreground_removal", "video_frame
 
 @dataclass(frozen=True)
 class ScoreRequest:
+    key: str
     source: Frame
     edited: Frame
     prompt: str
     task: ScoreTask
+    seed: int
     objects: tuple[GroundedObject, ...] = ()
     """Boxes of the foreground where the pipeline has them (`foreground_removal`); generative judges ignore
     them.
@@ -232,6 +299,6 @@ class ScorePass:
 
 
 class EditScorer(Protocol):
-    def score(self, requests: Sequence[ScoreRequest], *, seed: int) -> list[list[ScorePass]]:
+    def score(self, requests: Sequence[ScoreRequest]) -> Answers[list[ScorePass]]:
         """For each request its passes (EditScore: four, with seeds seed + i; a deterministic judge: one)."""
         ...

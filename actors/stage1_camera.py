@@ -5,12 +5,13 @@ What a reader gets wrong: both actors only measure; the thresholds are gates ove
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from pydantic import Field
 
-from actors.base import Actor, Added, Sample
+from actors.base import Actor, Added, Sample, answered
 from actors.ops.camera import MAX_CAMERA_DRIFT_PCT, MAX_CAMERA_STEP_PCT, camera_motion
+from actors.roles import CameraRequest, SampleError
 from schemas.config import ActorConfig
 
 
@@ -48,7 +49,10 @@ class StaticCameraJudge(Actor[StaticCameraJudgeConfig]):
     adds = ("static_camera", "camera_reasoning")
     Config = StaticCameraJudgeConfig
 
-    def process(self, sample: Sample) -> Added:
-        verdict = self.model.judge_camera(sample.clip("source_video"))
-        added: dict[str, Any] = {"static_camera": verdict.static, "camera_reasoning": verdict.reasoning}
-        return added
+    def process_batch(self, samples: Sequence[Sample]) -> list[Added | SampleError]:
+        asked = [CameraRequest(sample.key, sample.clip("source_video")) for sample in samples]
+        return answered(
+            samples,
+            self.model.judge_camera(asked),
+            lambda sample, verdict: {"static_camera": verdict.static, "camera_reasoning": verdict.reasoning},
+        )

@@ -7,12 +7,13 @@ the description of the scene.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from pydantic import Field
 
-from actors.base import Actor, Added, Sample
+from actors.base import Actor, Added, Sample, answered
 from actors.ops.editscore import evaluate_record
-from actors.roles import ScoreRequest
+from actors.roles import Answers, InstructionRequest, SampleError, SceneRequest, ScorePass, ScoreRequest
 from schemas.config import ActorConfig
 
 
@@ -23,12 +24,29 @@ class InstructionWriter(Actor[ActorConfig]):
     reads = ("source_frame0", "edit_type", "chosen_keyword", "given_prompt")
     adds = ("original_scene", "prompt")
 
-    def process(self, sample: Sample) -> Added:
-        scene = self.model.describe_scene(sample.frame("source_frame0"))
-        prompt = sample.value("given_prompt") or self.model.write_instruction(
-            scene, sample.text("edit_type"), sample.text("chosen_keyword"), seed=sample.seed
+    def process_batch(self, samples: Sequence[Sample]) -> list[Added | SampleError]:
+        scenes = self.model.describe_scene(
+            [SceneRequest(sample.key, sample.frame("source_frame0")) for sample in samples]
         )
-        return {"original_scene": scene, "prompt": prompt}
+        unwritten = [
+            InstructionRequest(
+                sample.key,
+                scenes[sample.key],
+                sample.text("edit_type"),
+                sample.text("chosen_keyword"),
+                sample.seed,
+            )
+            for sample in samples
+            if not sample.value("given_prompt") and isinstance(scenes[sample.key], str)
+        ]
+        prompts: Answers[str] = {sample.key: sample.value("given_prompt") for sample in samples}
+        prompts.update(self.model.write_instruction(unwritten) if unwritten else {})
+        prompts.update({key: scene for key, scene in scenes.items() if isinstance(scene, SampleError)})
+        return answered(
+            samples,
+            prompts,
+            lambda sample, prompt: {"original_scene": scenes[sample.key], "prompt": prompt},
+        )
 
 
 class FirstFrameEditor(Actor[ActorConfig]):
@@ -55,13 +73,20 @@ class EditedFrameScorer(Actor[EditedFrameScorerConfig]):
     adds = ("edited_frame0_score", "edited_frame0_overall")
     Config = EditedFrameScorerConfig
 
-    def process(self, sample: Sample) -> Added:
-        request = ScoreRequest(
-            source=sample.frame("source_frame0"),
-            edited=sample.frame("edited_frame0"),
-            prompt=sample.text("prompt"),
-            task="background_replacement",
-        )
-        (passes,) = self.model.score([request], seed=sample.seed)
+    def process_batch(self, samples: Sequence[Sample]) -> list[Added | SampleError]:
+        asked = [
+            ScoreRequest(
+                key=sample.key,
+                source=sample.frame("source_frame0"),
+                edited=sample.frame("edited_frame0"),
+                prompt=sample.text("prompt"),
+                task="background_replacement",
+                seed=sample.seed,
+            )
+            for sample in samples
+        ]
+        return answered(samples, self.model.score(asked), self._added)
+
+    def _added(self, sample: Sample, passes: list[ScorePass]) -> Added:
         record = evaluate_record(passes)
         return {"edited_frame0_score": json.dumps(record), "edited_frame0_overall": record["overall"]}

@@ -11,11 +11,18 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from actors.base import Actor, Added, Sample, objects_to
+from actors.base import Actor, Added, Sample, answered, objects_to
 from actors.ops.dynamics import background_dynamics
 from actors.ops.editscore import evaluate_record
 from actors.ops.video import VideoClip, encode_video
-from actors.roles import EraseRequest, ScoreRequest
+from actors.roles import (
+    EraseRequest,
+    GroundedObject,
+    GroundingRequest,
+    SampleError,
+    ScorePass,
+    ScoreRequest,
+)
 from actors.stage2_first_frame import FirstFrameEditor
 from schemas.config import ActorConfig
 
@@ -31,10 +38,19 @@ class ForegroundGrounder(Actor[ForegroundGrounderConfig]):
     adds = ("round1_labels", "round1_objects", "round1_count")
     Config = ForegroundGrounderConfig
 
-    def process(self, sample: Sample) -> Added:
-        found = self.model.ground(
-            sample.frame("source_frame0"), sample.frame("edited_frame0"), sample.text("prompt")
-        )
+    def process_batch(self, samples: Sequence[Sample]) -> list[Added | SampleError]:
+        asked = [
+            GroundingRequest(
+                sample.key,
+                sample.frame("source_frame0"),
+                sample.frame("edited_frame0"),
+                sample.text("prompt"),
+            )
+            for sample in samples
+        ]
+        return answered(samples, self.model.ground(asked), self._added)
+
+    def _added(self, sample: Sample, found: list[GroundedObject]) -> Added:
         return {
             "round1_labels": [item.label for item in found],
             "round1_objects": objects_to(found),
@@ -84,15 +100,22 @@ class CleanBackgroundScorer(Actor[CleanBackgroundScorerConfig]):
     adds = ("edited_frame0_foreground_removed_score", "edited_frame0_foreground_removed_overall")
     Config = CleanBackgroundScorerConfig
 
-    def process(self, sample: Sample) -> Added:
-        request = ScoreRequest(
-            source=sample.frame("edited_frame0"),
-            edited=sample.frame("edited_frame0_foreground_removed"),
-            prompt=sample.text("removal_prompt"),
-            task="foreground_removal",
-            objects=sample.objects("round1_objects"),
-        )
-        (passes,) = self.model.score([request], seed=sample.seed)
+    def process_batch(self, samples: Sequence[Sample]) -> list[Added | SampleError]:
+        asked = [
+            ScoreRequest(
+                key=sample.key,
+                source=sample.frame("edited_frame0"),
+                edited=sample.frame("edited_frame0_foreground_removed"),
+                prompt=sample.text("removal_prompt"),
+                task="foreground_removal",
+                seed=sample.seed,
+                objects=sample.objects("round1_objects"),
+            )
+            for sample in samples
+        ]
+        return answered(samples, self.model.score(asked), self._added)
+
+    def _added(self, sample: Sample, passes: list[ScorePass]) -> Added:
         record = evaluate_record(passes)
         return {
             "edited_frame0_foreground_removed_score": json.dumps(record),

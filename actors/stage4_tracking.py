@@ -7,14 +7,14 @@ not vote for background.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from actors.base import Actor, Added, Sample, objects_from, objects_to
+from actors.base import Actor, Added, Sample, answered, objects_from, objects_to
 from actors.ops.bait import VoteAccumulator, anchor_indices
 from actors.ops.boxes import to_absolute
 from actors.ops.masks import mask_npz_bytes, mask_share, pack_video, unpack_video
-from actors.roles import Anchor, Clip, SampleError
+from actors.roles import Anchor, Clip, LocatingRequest, SampleError
 from schemas.config import ActorConfig
 
 
@@ -24,11 +24,17 @@ class AnchorGrounder(Actor[ActorConfig]):
     reads = ("source_video", "round1_labels")
     adds = ("frame_objects",)
 
-    def process(self, sample: Sample) -> Added:
-        clip = sample.clip("source_video")
-        frames = clip.pick(anchor_indices(clip.num_frames, clip.fps))
-        located = self.model.locate(frames, sample.value("round1_labels"))
-        return {"frame_objects": [objects_to(objects) for objects in located]}
+    def process_batch(self, samples: Sequence[Sample]) -> list[Added | SampleError]:
+        asked = []
+        for sample in samples:
+            clip = sample.clip("source_video")
+            frames = clip.pick(anchor_indices(clip.num_frames, clip.fps))
+            asked.append(LocatingRequest(sample.key, tuple(frames), tuple(sample.value("round1_labels"))))
+        return answered(
+            samples,
+            self.model.locate(asked),
+            lambda sample, located: {"frame_objects": [objects_to(objects) for objects in located]},
+        )
 
 
 class ForegroundTrackerConfig(ActorConfig):

@@ -7,15 +7,16 @@ mask's outline never becomes an edge.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from pydantic import Field
 
-from actors.base import Actor, Added, Sample
+from actors.base import Actor, Added, Sample, answered
 from actors.ops.canny import fuse_edge_frames
 from actors.ops.editscore import frame_indices, frame_record, mean_o_score
 from actors.ops.masks import unpack_video
 from actors.ops.video import CRF_LINES, PRESET_LINES, encode_video
-from actors.roles import ControlRequest, ScoreRequest
+from actors.roles import Clip, ControlRequest, SampleError, ScorePass, ScoreRequest
 from schemas.config import ActorConfig
 
 
@@ -93,16 +94,52 @@ class EditedVideoScorer(Actor[EditedVideoScorerConfig]):
     adds = ("frame_indices", "edited_video_score", "edited_video_overall")
     Config = EditedVideoScorerConfig
 
-    def process(self, sample: Sample) -> Added:
-        source, edited = sample.clip("source_video"), sample.clip("edited_video")
-        indices = frame_indices(edited.num_frames)
-        requests = [
-            ScoreRequest(source=before, edited=after, prompt=sample.text("prompt"), task="video_frame")
-            for before, after in zip(source.pick(indices), edited.pick(indices), strict=True)
+    def process_batch(self, samples: Sequence[Sample]) -> list[Added | SampleError]:
+        indices: dict[str, tuple[int, ...]] = {}
+        asked: list[ScoreRequest] = []
+        for sample in samples:
+            edited = sample.clip("edited_video")
+            indices[sample.key] = frame_indices(edited.num_frames)
+            asked += self._requests(sample, edited, indices[sample.key])
+        marks = self.model.score(asked)
+        return answered(
+            samples,
+            {key: _of_frames([marks[_frame_key(key, index)] for index in indices[key]]) for key in indices},
+            lambda sample, passes: self._added(indices[sample.key], passes),
+        )
+
+    def _requests(self, sample: Sample, edited: Clip, indices: Sequence[int]) -> list[ScoreRequest]:
+        pairs = zip(indices, sample.clip("source_video").pick(indices), edited.pick(indices), strict=True)
+        return [
+            ScoreRequest(
+                key=_frame_key(sample.key, index),
+                source=before,
+                edited=after,
+                prompt=sample.text("prompt"),
+                task="video_frame",
+                seed=sample.seed,
+            )
+            for index, before, after in pairs
         ]
-        records = [frame_record(passes) for passes in self.model.score(requests, seed=sample.seed)]
+
+    def _added(self, indices: Sequence[int], passes: list[list[ScorePass]]) -> Added:
+        records = [frame_record(of_frame) for of_frame in passes]
         return {
             "frame_indices": list(indices),
             "edited_video_score": json.dumps(records),
             "edited_video_overall": mean_o_score(records),
         }
+
+
+def _frame_key(key: str, index: int) -> str:
+    return f"{key}#{index}"
+
+
+def _of_frames(answers: list[list[ScorePass] | SampleError]) -> list[list[ScorePass]] | SampleError:
+    """All judged frames of a sample, or what went wrong with the first that could not be judged."""
+    judged = []
+    for answer in answers:
+        if isinstance(answer, SampleError):
+            return answer
+        judged.append(answer)
+    return judged

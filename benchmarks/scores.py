@@ -191,7 +191,8 @@ def make_cases(footage: Sequence[Footage], *, own_edits: bool) -> Iterator[Case]
         for origin, before, after in item.published:
             part: Part = "calibration" if calibrating else "held-out clips"
             requests = tuple(
-                ScoreRequest(one, two, "", "video_frame") for one, two in zip(before, after, strict=True)
+                ScoreRequest(str(number), one, two, "", "video_frame", 0)
+                for number, (one, two) in enumerate(zip(before, after, strict=True))
             )
             yield Case(Label(part, 5, item.name, origin, "good"), requests)
             yield Case(Label(part, 2, item.name, origin, "good"), requests[:1])
@@ -210,10 +211,11 @@ def _cases_of(
     objects = objects_of(scene.matte)
 
     def replaced(picture: Frame) -> tuple[ScoreRequest, ...]:
-        return (ScoreRequest(scene.source, picture, prompt, "background_replacement"),)
+        return (ScoreRequest("0", scene.source, picture, prompt, "background_replacement", 0),)
 
     def removed(picture: Frame) -> tuple[ScoreRequest, ...]:
-        return (ScoreRequest(scene.edited, picture, "Remove the person.", "foreground_removal", objects),)
+        words = "Remove the person."
+        return (ScoreRequest("0", scene.edited, picture, words, "foreground_removal", 0, objects),)
 
     yield Case(Label(part, 2, clip, origin, "good"), replaced(scene.edited))
     yield Case(Label(part, 3, clip, origin, "good"), removed(scene.background))
@@ -229,7 +231,7 @@ def _cases_of(
 def judge(scorer: EmbeddedScorer, case: Case) -> Verdict:
     """Scores one case as the pipeline would."""
     started = time.process_time()
-    answers = scorer.score(case.requests, seed=0)
+    answers = [[scorer.judge(request)] for request in case.requests]
     seconds = (time.process_time() - started) / len(case.requests)
     if case.label.stage == 5:
         score = mean_o_score([frame_record(passes) for passes in answers])

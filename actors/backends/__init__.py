@@ -27,6 +27,16 @@ class BackendSpec:
     licence: str
     about: str
     num_gpus: float = 0.0
+    checkpoints: tuple[str, ...] = ()
+    """Repositories of `CHECKPOINTS` that the backend loads unless an option names others."""
+    imports: tuple[str, ...] = ()
+    """Modules beyond the light set that must be installed where the backend runs."""
+    extra: str = ""
+    """The extra of pyproject.toml that brings them."""
+    prompted: bool = False
+    """Whether its answers depend on `actors.prompts`, whose version then is part of the fingerprint."""
+    pip: tuple[str, ...] = ()
+    """Packages of a runtime environment of its own, where they clash with the others'."""
 
 
 _EMBEDDED = "actors.backends.embedded"

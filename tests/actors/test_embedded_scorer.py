@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from actors.backends.embedded import image_quality
 from actors.backends.embedded.edit_evidence import agreement, make_pair
 from actors.backends.embedded.scorer import EmbeddedScorer
 from actors.ops.editscore import overall
-from actors.roles import Frame, ScorePass, ScoreRequest, ScoreTask
+from actors.roles import Frame, SampleError, ScorePass, ScoreRequest, ScoreTask
 from benchmarks import scores
 from benchmarks.damages import DAMAGES, Damage, Scene, blend
 
@@ -45,12 +46,13 @@ def scene() -> Scene:
 def request(picture: Frame, task: ScoreTask) -> ScoreRequest:
     made = scene()
     if task == "foreground_removal":
-        return ScoreRequest(made.edited, picture, "", task, scores.objects_of(made.matte))
-    return ScoreRequest(made.source, picture, "", task)
+        return ScoreRequest("it", made.edited, picture, "", task, 3, scores.objects_of(made.matte))
+    return ScoreRequest("it", made.source, picture, "", task, 3)
 
 
 def judged(picture: Frame, task: ScoreTask) -> ScorePass:
-    (passes,) = scorer().score([request(picture, task)], seed=3)
+    passes = scorer().score([request(picture, task)])["it"]
+    assert not isinstance(passes, SampleError)
     assert len(passes) == 1
     return passes[0]
 
@@ -84,8 +86,9 @@ def test_the_answer_is_whole_marks_with_reasoning_that_names_the_measurements() 
 def test_the_same_request_gets_the_same_answer_whatever_the_seed_and_its_neighbours() -> None:
     asked = request(scene().edited, "video_frame")
     other = request(scene().source, "video_frame")
-    alone = scorer().score([asked], seed=1)[0]
-    assert scorer().score([other, asked], seed=2)[1] == alone
+    alone = scorer().score([asked])["it"]
+    again = scorer().score([replace(other, key="other"), replace(asked, seed=2)])
+    assert again["it"] == alone != again["other"]
 
 
 def test_new_light_on_the_foreground_does_not_count_as_a_new_foreground() -> None:

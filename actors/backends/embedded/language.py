@@ -10,25 +10,38 @@ from collections.abc import Sequence
 
 from actors.backends.embedded.grounding import describe_scene, ground, judge_static_camera, locate
 from actors.backends.embedded.writer import write_instruction
-from actors.roles import CameraVerdict, Clip, Frame, GroundedObject
+from actors.roles import (
+    Answers,
+    CameraRequest,
+    CameraVerdict,
+    GroundedObject,
+    GroundingRequest,
+    InstructionRequest,
+    LocatingRequest,
+    SceneRequest,
+    one_by_one,
+)
 
 
 class EmbeddedLanguageModel:
     """See `actors.roles.VisionLanguageModel` for what each answer means."""
 
-    def judge_camera(self, clip: Clip) -> CameraVerdict:
-        return judge_static_camera(clip)
+    def judge_camera(self, requests: Sequence[CameraRequest]) -> Answers[CameraVerdict]:
+        return one_by_one(requests, lambda asked: judge_static_camera(asked.clip))
 
-    def describe_scene(self, frame: Frame) -> str:
-        return describe_scene(frame)
+    def describe_scene(self, requests: Sequence[SceneRequest]) -> Answers[str]:
+        return one_by_one(requests, lambda asked: describe_scene(asked.frame))
 
-    def write_instruction(
-        self, original_scene: str, edit_type: str, chosen_keyword: str, *, seed: int
-    ) -> str:
-        return write_instruction(original_scene, edit_type, chosen_keyword, seed=seed)
+    def write_instruction(self, requests: Sequence[InstructionRequest]) -> Answers[str]:
+        return one_by_one(
+            requests,
+            lambda asked: write_instruction(
+                asked.original_scene, asked.edit_type, asked.chosen_keyword, seed=asked.seed
+            ),
+        )
 
-    def ground(self, source: Frame, edited: Frame, prompt: str) -> list[GroundedObject]:
-        return ground(source, edited, prompt)
+    def ground(self, requests: Sequence[GroundingRequest]) -> Answers[list[GroundedObject]]:
+        return one_by_one(requests, lambda asked: ground(asked.source, asked.edited, asked.prompt))
 
-    def locate(self, frames: Sequence[Frame], labels: Sequence[str]) -> list[list[GroundedObject]]:
-        return locate(frames, labels)
+    def locate(self, requests: Sequence[LocatingRequest]) -> Answers[list[list[GroundedObject]]]:
+        return one_by_one(requests, lambda asked: locate(asked.frames, asked.labels))

@@ -27,7 +27,7 @@ from actors.backends.embedded.edit_evidence import (
 from actors.backends.embedded.segmenter import Segmenter
 from actors.ops.boxes import box_iou, to_absolute, union_box
 from actors.ops.editscore import FULL_MARKS
-from actors.roles import Box, Frame, Mask, ScorePass, ScoreRequest
+from actors.roles import Answers, Box, Frame, Mask, ScorePass, ScoreRequest, one_by_one
 
 REVISION = "faithfulness-1"
 _SURE = 0.4  # detections under this score do not say where the foreground is
@@ -76,11 +76,12 @@ class EmbeddedScorer:
         self._detector = Detector()
         self._segmenter = Segmenter()
 
-    def score(self, requests: Sequence[ScoreRequest], *, seed: int) -> list[list[ScorePass]]:
-        """One pass for each request. Raises ValueError where source and edited picture differ in size."""
-        return [[self._judge(request)] for request in requests]
+    def score(self, requests: Sequence[ScoreRequest]) -> Answers[list[ScorePass]]:
+        """One pass for each request."""
+        return one_by_one(requests, lambda request: [self.judge(request)])
 
-    def _judge(self, request: ScoreRequest) -> ScorePass:
+    def judge(self, request: ScoreRequest) -> ScorePass:
+        """Raises ValueError where source and edited picture differ in size."""
         if request.task == "foreground_removal":
             return self._judge_removal(request)
         return self._judge_replacement(request)
