@@ -40,6 +40,9 @@ class ChatAnswer:
     text: str
     complete: bool = True
     """False: cut off at `max_new_tokens`."""
+    error: str = ""
+    """Why there is no answer (a content filter, a picture that the server refuses): this request's sample
+    fails with it, and is not asked again. `text` is then empty."""
 
 
 class ChatModel(Protocol):
