@@ -74,6 +74,18 @@ class PlannedActor:
         return self.actor.__name__
 
     @property
+    def num_gpus(self) -> float:
+        """GPUs that one worker takes."""
+        if self.config.num_gpus is not None:
+            return self.config.num_gpus
+        return self.backend.num_gpus if self.backend else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """What a sample takes on the GPU that its backend was written for, as published or estimated."""
+        return self.backend.seconds if self.backend else 0.0
+
+    @property
     def fingerprint(self) -> str:
         return fingerprint(self.recipe)
 

@@ -33,14 +33,12 @@ class Work:
     def num_sources(self) -> int:
         return len(self.samples["source_key"].unique())
 
-    def waves(self, sources_a_wave: int) -> Iterator[list[Row]]:
-        """Rows that enter the stream, one a source, `sources_a_wave` at a time."""
+    def waves(self, sources_a_wave: int) -> Iterator[pa.Table]:
+        """The samples of `sources_a_wave` sources at a time."""
         keys = self.samples["source_key"].unique()
         for start in range(0, len(keys), sources_a_wave):
-            wave = self.samples.filter(
-                pc.is_in(self.samples["source_key"], value_set=keys.slice(start, sources_a_wave))
-            )
-            yield stream_rows(self.state, wave)
+            wave = keys.slice(start, sources_a_wave)
+            yield self.samples.filter(pc.is_in(self.samples["source_key"], value_set=wave))
 
 
 def work_left(state: RootState, config: RunConfig, asked: set[str]) -> Work:

@@ -22,6 +22,7 @@ from ray.exceptions import RayError
 
 from actors.guard import Guard, RunContext
 from actors.pipeline import PlannedActor
+from ray_jobs.phases import Phase
 from ray_jobs.runs import RunFailedError
 from schemas.config import RunConfig
 from schemas.records import Row
@@ -37,20 +38,28 @@ MAX_BLOCKS = 512
 """2,000 rows at one row a block took 212 s through six no-op actors, in 64 blocks 17 s."""
 
 
-def start_ray() -> None:
+def start_ray(gpus: int | None = None) -> None:
     """Join the cluster of RAY_ADDRESS (a submitted job has it), otherwise start one that is this process's
-    own.
+    own, with `gpus` GPUs.
     """
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return
     ours = signal.getsignal(signal.SIGTERM)
-    _init_ray()
+    _init_ray(gpus)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, ours)  # Ray's own, set by its init, exits with 1
 
 
-def _init_ray() -> None:
+def cluster_gpus() -> float:
+    """GPUs of the cluster that this process joined, or what its autoscaler may add up to."""
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray leaves it so
+    # the only place where Ray says what its autoscaler may add; None without an autoscaler
+    grown: dict[str, float] | None = ray._private.state.state.get_max_resources_from_cluster_config()
+    return max(there.get("GPU", 0.0), (grown or {}).get("GPU", 0.0))
+
+
+def _init_ray(gpus: int | None) -> None:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False)
         return
@@ -59,33 +68,42 @@ def _init_ray() -> None:
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
+        num_gpus=gpus,
         object_store_memory=256 * 1024**2,  # rows are small
         runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},
     )
 
 
-def stream(
-    rows: Sequence[Row], planned: Sequence[PlannedActor], config: RunConfig, context: RunContext
-) -> int:
-    """Send rows (one a source) through all actors; returns how many samples came out at the end.
+def stream(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunContext) -> int:
+    """Send rows (one a source) through all actors of a phase; returns how many came out at the end.
 
     An error that escapes an actor is the worker's or the installation's, and ends the run; what was journaled
     stays.
     """
     _set_data_context()
-    pools = config.execution == "pools"
+    all_pools = config.execution == "pools"
+    task_cpus = 0.1 if all_pools else 1.0
     blocks = max(1, min(len(rows), MAX_BLOCKS))  # one source a block while they are few: all cores have work
     data: ray.data.Dataset = ray.data.from_arrow([_table(rows[start::blocks]) for start in range(blocks)])
     fanned_out = False
-    for item in planned:
+    for item, workers in zip(phase.actors, phase.workers, strict=True):
         if item.actor.keyed == "sample" and not fanned_out:
-            data = data.map_batches(fan_out, batch_format="pyarrow", num_cpus=_task_cpus(pools))
+            data = data.map_batches(fan_out, batch_format="pyarrow", num_cpus=task_cpus)
             fanned_out = True
-        data = _in_pool(data, item, context) if pools else _as_function(data, item, context)
+        if all_pools or item.num_gpus:
+            data = _in_pool(data, item, min(workers, _most_useful(rows, item)), context)
+        else:
+            data = _as_function(data, item, context)
     try:
         return int(data.materialize().count())
     except RayError as error:
         raise RunFailedError(_innermost(error)) from error
+
+
+def _most_useful(rows: Sequence[Row], item: PlannedActor) -> int:
+    """More workers than batches would only load models."""
+    batches = sum(len(row.samples) if item.actor.keyed == "sample" else 1 for row in rows)
+    return max(1, -(-batches // item.config.batch_size))
 
 
 def _innermost(error: RayError) -> str:
@@ -106,10 +124,6 @@ def _set_data_context() -> None:
     data.execution_options.verbose_progress = False
 
 
-def _task_cpus(pools: bool) -> float:
-    return 0.1 if pools else 1
-
-
 def _as_function(data: ray.data.Dataset, item: PlannedActor, context: RunContext) -> ray.data.Dataset:
     """The actor as a function over an instance that each worker process keeps; Ray Data fuses neighbours."""
 
@@ -120,18 +134,22 @@ def _as_function(data: ray.data.Dataset, item: PlannedActor, context: RunContext
     return data.map_batches(call, batch_format="pyarrow", batch_size=item.config.batch_size, num_cpus=1)
 
 
-def _in_pool(data: ray.data.Dataset, item: PlannedActor, context: RunContext) -> ray.data.Dataset:
+def _in_pool(
+    data: ray.data.Dataset, item: PlannedActor, workers: int, context: RunContext
+) -> ray.data.Dataset:
     """The actor as a fixed pool of Ray actors; the pool's name in the dashboard is the actor's."""
     worker: type[Any] = type(item.name, (PoolWorker,), {})
+    packages = item.backend.pip if item.backend else ()
     return data.map_batches(
         worker,
         fn_constructor_args=(item, context),
-        compute=ActorPoolStrategy(size=item.config.pool_size),
+        compute=ActorPoolStrategy(size=workers),
         batch_format="pyarrow",
         batch_size=item.config.batch_size,
         # with fractions, fourteen pools and the tasks between them starve each other on two cores
         num_cpus=0,
-        num_gpus=item.backend.num_gpus if item.backend else 0,
+        num_gpus=item.num_gpus,
+        ray_remote_args_fn=(lambda: {"runtime_env": {"pip": list(packages)}}) if packages else None,
     )
 
 

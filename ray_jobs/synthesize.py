@@ -18,7 +18,8 @@ from rich.table import Table
 from actors.guard import RunContext
 from actors.pipeline import PlannedActor, resolve, thresholds
 from actors.store import MARKER, Store, open_root, open_store
-from ray_jobs.plan import Work, work_left
+from ray_jobs.phases import Phase, cut, entering, gpus_known, measured_seconds
+from ray_jobs.plan import Work, stream_rows, work_left
 from ray_jobs.progress import ActorCount, Progress
 from ray_jobs.root import SAMPLES, RootState, compact, read_root, read_samples, read_settled, write_samples
 from ray_jobs.runs import RunRecord, check_redo, check_run, ended, open_run
@@ -47,6 +48,9 @@ def synthesize(
     """
     planned = resolve(config)
     check_redo(redo, planned)
+    known = gpus_known(config)
+    if known is not None:
+        cut(planned, known)  # a plan that cannot be placed is refused before anything is written
     plan_samples(
         entries, config, SAMPLES.empty_table()
     )  # what is wrong with the list is said before any work
@@ -90,7 +94,7 @@ def _run(
     config: RunConfig,
     console: Console,
 ) -> dict[str, ActorCount]:
-    from ray_jobs.stream import start_ray, stream  # a run with nothing to do need not load Ray
+    from ray_jobs.stream import cluster_gpus, start_ray, stream  # with nothing to do Ray is not loaded
 
     limits = thresholds(tuple(planned))
     context = RunContext(
@@ -102,15 +106,31 @@ def _run(
         generations=record.generations,
         fingerprints={item.name: item.fingerprint for item in planned},
     )
-    start_ray()
+    known = gpus_known(config)
+    start_ray(known)
+    phases = cut(planned, cluster_gpus() if known is None else known, measured_seconds(work.state))
     with Progress(
         store, record.run, planned, limits, work.num_sources, work.samples.num_rows, console
     ) as watch:
-        for rows in work.waves(config.wave_sources):
-            stream(rows, planned, config, context)
-            with watch.paused():  # no worker writes between two waves
-                compact(store, record)
+        for wave in work.waves(config.wave_sources):
+            state, done = work.state, 0
+            for phase in phases:
+                rows = entering(stream_rows(state, wave), planned[:done], limits)
+                if rows:
+                    _say_phase(phase, phases, console)
+                    stream(rows, phase, config, context)
+                with watch.paused():  # no worker writes between two phases
+                    compact(store, record)
+                done += len(phase.actors)
+                if done < len(planned):
+                    state = RootState(store, record, work.state.samples, read_settled(store, record))
     return watch.counts
+
+
+def _say_phase(phase: Phase, phases: Sequence[Phase], console: Console) -> None:
+    if len(phases) > 1:
+        names = ", ".join(item.name for item in phase.actors)
+        console.print(f"phase {phases.index(phase) + 1} of {len(phases)}: {names}", highlight=False)
 
 
 def _say_what_stays(
@@ -168,10 +188,36 @@ def print_plan(
     for line in lines:
         console.print(line, markup=False)
     _say_what_stays(entries, config, pa.concat_tables([known, added]), console)
-    mode = "functions that Ray Data fuses" if config.execution == "functions" else "one pool each"
-    console.print(f"one phase, {len(planned)} actors as {mode}")
+    _print_phases(planned, config, state, console)
+
+
+def _print_phases(
+    planned: Sequence[PlannedActor], config: RunConfig, state: RootState | None, console: Console
+) -> None:
+    """Each phase with why it was cut, and a table of its actors."""
+    gpus: float | None = gpus_known(config)
+    if gpus is None:
+        from ray_jobs.stream import cluster_gpus, start_ray
+
+        start_ray()
+        gpus = cluster_gpus()
+    phases = cut(planned, gpus, measured_seconds(state) if state else None)
+    mode = "one pool each" if config.execution == "pools" else "without GPU as functions that Ray Data fuses"
+    console.print(f"{len(planned)} actors, {mode}; {gpus:g} GPUs to plan with", highlight=False)
+    for number, phase in enumerate(phases, 1):
+        console.print(
+            f"phase {number} of {len(phases)}, {phase.gpus:g} GPUs, cut here because: {phase.why}"
+            if number > 1
+            else f"phase 1 of {len(phases)}, {phase.gpus:g} GPUs",
+            markup=False,
+            highlight=False,
+        )
+        console.print(_phase_table(phase, config, state), markup=False)
+
+
+def _phase_table(phase: Phase, config: RunConfig, state: RootState | None) -> Table:
     table = Table("stage", "actor", "backend", "licence", "GPUs", "pool", "batch", "gates", "done", box=None)
-    for item in planned:
+    for item, workers in zip(phase.actors, phase.workers, strict=True):
         limits = item.actor.thresholds(item.config)
         gates = ", ".join(f"{name} {'off' if limit is None else limit}" for name, limit in limits.items())
         done = pc.sum(pc.equal(state.settled[item.name]["outcome"], "ok")).as_py() or 0 if state else 0
@@ -180,10 +226,10 @@ def print_plan(
             item.name,
             item.backend.name if item.backend else "-",
             item.backend.licence if item.backend else "-",
-            f"{item.backend.num_gpus:g}" if item.backend else "0",
-            str(item.config.pool_size) if config.execution == "pools" else "-",
+            f"{item.num_gpus:g}",
+            str(workers) if config.execution == "pools" or item.num_gpus else "-",
             str(item.config.batch_size),
             gates or "-",
             str(done),
         )
-    console.print(table)
+    return table

@@ -31,7 +31,12 @@ class ActorConfig(Strict):
     backend: str = Field("embedded", description="implementation of the actor's role, a name of BACKENDS")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the backend")
     batch_size: int = Field(1, ge=1, description="samples a call; one journal part is written a call")
-    pool_size: int = Field(1, ge=1, description="workers of this actor with `execution: pools`")
+    pool_size: int | None = Field(
+        None, ge=1, description="workers of this actor's pool; None: a share of the GPUs, one without GPU"
+    )
+    num_gpus: float | None = Field(
+        None, ge=0, description="GPUs a worker takes, may be a fraction; None: as its backend says"
+    )
 
 
 class ReleaseConfig(Strict):
@@ -54,7 +59,14 @@ class RunConfig(Strict):
     themes: tuple[str, ...] = ("location", "season", "time", "style")
     execution: Literal["functions", "pools"] = Field(
         "functions",
-        description="functions: Ray Data fuses light actors into one operator; pools: one actor pool each",
+        description="functions: Ray Data fuses actors without GPU into one operator, those with GPU get "
+        "pools; pools: one actor pool each",
+    )
+    gpus: int | None = Field(
+        None,
+        ge=0,
+        description="GPUs to plan with, and to start Ray with where no cluster is named; None: those of the "
+        "cluster, or what its autoscaler may grow to, or this machine's",
     )
     wave_sources: int = Field(2000, ge=1, description="sources that stream at once before the next wave")
     max_failures: int = Field(3, ge=1, description="a failed sample is tried again by later runs until then")

@@ -27,6 +27,8 @@ class BackendSpec:
     licence: str
     about: str
     num_gpus: float = 0.0
+    seconds: float = 0.0
+    """GPU seconds a sample on an H100 at 720p and 81 frames, for the plan; `docs/backends.md` has sources."""
     checkpoints: tuple[str, ...] = ()
     """Repositories of `CHECKPOINTS` that the backend loads unless an option names others."""
     imports: tuple[str, ...] = ()

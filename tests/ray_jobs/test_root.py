@@ -15,7 +15,7 @@ import pytest
 from actors.journal import ActorJournal
 from actors.pipeline import STEPS, resolve
 from actors.store import Store, open_root
-from ray_jobs.plan import work_left
+from ray_jobs.plan import stream_rows, work_left
 from ray_jobs.root import RootState, compact, read_root, write_samples
 from ray_jobs.runs import RootBusyError, counting_parts, end_run, newest_run, open_run
 from ray_jobs.settings import apply
@@ -137,9 +137,9 @@ def test_work_left_is_what_is_live_and_what_failed_less_often_than_the_limit(sto
 
     assert left(CONFIG) == ["000000", "000001", "000002"]
     assert left(apply({"themes": ["location"]}, ["max_failures=1"])) == ["000000", "000002"]
-    (row,) = [
-        r for wave in work_left(state_of(store), CONFIG, asked).waves(10) for r in wave if r.key == "000000"
-    ]
+    work = work_left(state_of(store), CONFIG, asked)
+    (wave,) = work.waves(10)
+    (row,) = [row for row in stream_rows(work.state, wave) if row.key == "000000"]
     assert row.done == ["Ingest"]
     assert row.values["num_frames"] == 81
     assert [sample.key for sample in row.samples] == ["Sparkle_location_000000"]

@@ -1,0 +1,149 @@
+"""Phases: consecutive actors that stream together because their GPUs fit the cluster at once.
+
+What a reader gets wrong: phases change when work is done, never what comes out. They hand over through the
+journal, so a phase may run on another machine, days later.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from actors.pipeline import PlannedActor
+from ray_jobs.root import RootState
+from schemas.config import ConfigError, RunConfig
+from schemas.gates import Thresholds, first_closed
+from schemas.records import Row
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Actors that run at once, with the workers that each gets."""
+
+    actors: tuple[PlannedActor, ...]
+    workers: tuple[int, ...]
+    """By actor. Of a GPU actor and of every actor with `execution: pools`, the size of its pool."""
+    why: str
+    """Why the phase begins where it does."""
+
+    @property
+    def gpus(self) -> float:
+        """GPUs that all its pools take together."""
+        return sum(
+            item.num_gpus * count for item, count in zip(self.actors, self.workers, strict=True) if count
+        )
+
+
+def cut(
+    planned: Sequence[PlannedActor], gpus: float, measured: Mapping[str, float] | None = None
+) -> tuple[Phase, ...]:
+    """The fewest phases of consecutive actors whose smallest pools fit `gpus` GPUs; what is left over goes
+    to the pools with the most work for each worker.
+
+    Args:
+        measured: seconds a sample by actor, as the journal has them; without, its backend's figure counts.
+
+    Raises:
+        ConfigError: an actor that no phase can place, with what is missing.
+    """
+    missing = [item for item in planned if _least(item) > gpus]
+    if missing:
+        needs = "; ".join(f"{item.name} ({_backend(item)}) needs {_least(item):g}" for item in missing)
+        raise ConfigError(
+            f"the plan counts on {gpus:g} GPUs, and {needs}. Join a cluster that has them (RAY_ADDRESS), "
+            "name what it may grow to (--set gpus=N), choose smaller models, or use configs/embedded.yaml"
+        )
+    groups: list[tuple[list[PlannedActor], str]] = [([], "the beginning")]
+    taken = 0.0
+    for item in planned:
+        if taken + _least(item) > gpus:
+            least = _least(item)
+            groups.append(
+                ([], f"{item.name} needs {least:g} more than the {gpus - taken:g} left of {gpus:g}")
+            )
+            taken = 0.0
+        groups[-1][0].append(item)
+        taken += _least(item)
+    seconds = {item.name: (measured or {}).get(item.name, item.seconds) for item in planned}
+    return tuple(Phase(tuple(actors), _spread(actors, gpus, seconds), why) for actors, why in groups)
+
+
+def measured_seconds(state: RootState) -> dict[str, float]:
+    """Seconds a sample that the journal recorded, by actor; the median, since a model's loading and a cold
+    cache are in some of them.
+    """
+    found = {}
+    for name, settled in state.settled.items():
+        taken = settled.filter(
+            pc.and_(pc.equal(settled["outcome"], "ok"), pc.greater(settled["elapsed_s"], 0.0))
+        )
+        if taken.num_rows:
+            found[name] = float(pc.approximate_median(taken["elapsed_s"]).as_py())
+    return found
+
+
+def _spread(actors: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, float]) -> tuple[int, ...]:
+    """Workers of each actor: the config's `pool_size` where it is set, otherwise a share of the GPUs by work.
+
+    One more worker always goes where a sample costs most seconds a worker, which is what the throughput of
+    the phase hangs on.
+    """
+    workers = [item.config.pool_size or 1 for item in actors]
+    left = gpus - sum(item.num_gpus * count for item, count in zip(actors, workers, strict=True))
+    growing = [place for place, item in enumerate(actors) if item.num_gpus and item.config.pool_size is None]
+    while growing:
+        place = max(growing, key=lambda place: seconds[actors[place].name] / workers[place])
+        if actors[place].num_gpus > left or not seconds[actors[place].name]:
+            break  # a smaller actor beside it would not make the phase faster
+        workers[place] += 1
+        left -= actors[place].num_gpus
+    return tuple(workers)
+
+
+def _least(item: PlannedActor) -> float:
+    """GPUs without which an actor's pool cannot start."""
+    return item.num_gpus * (item.config.pool_size or 1)
+
+
+def _backend(item: PlannedActor) -> str:
+    return item.backend.name if item.backend else "no model"
+
+
+def gpus_known(config: RunConfig) -> int | None:
+    """GPUs to plan with, as far as that can be said without Ray: the config's, or this machine's when no
+    cluster is named; None where the cluster must be asked.
+    """
+    if config.gpus is not None:
+        return config.gpus
+    return None if os.environ.get("RAY_ADDRESS") else local_gpus()
+
+
+def local_gpus() -> int:
+    """NVIDIA GPUs of this machine that the process may see."""
+    there = [path.name for path in Path("/dev").glob("nvidia[0-9]*")]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return len(there)
+    return min(len(there), len([name for name in visible.split(",") if name.strip()]))
+
+
+def entering(rows: Sequence[Row], before: Sequence[PlannedActor], thresholds: Thresholds) -> list[Row]:
+    """The rows of a wave that a phase takes up: those that passed all actors of the phases `before` it."""
+    sources = [item.name for item in before if item.actor.keyed == "source"]
+    samples = [item.name for item in before if item.actor.keyed == "sample"]
+    ready = []
+    for row in rows:
+        if not _passed(row, sources, thresholds):
+            continue
+        row.samples = [sample for sample in row.samples if _passed(sample, samples, thresholds)]
+        if row.samples:
+            ready.append(row)
+    return ready
+
+
+def _passed(row: Row, actors: Sequence[str], thresholds: Thresholds) -> bool:
+    return all(name in row.done and first_closed(name, row.values, thresholds) is None for name in actors)
