@@ -119,11 +119,15 @@ class Placement:
 def weights_gib(folder: Path, placement: Placement) -> dict[str, float]:
     """GiB on the GPU of each component of a pipeline folder."""
     return {
-        component: sum(map(_parameters, folder.glob(f"{component}/*.safetensors")))
-        * placement.bytes_per_parameter(component)
-        / 2**30
+        component: component_gib(folder / component, component, placement)
         for component in _components(folder)
     }
+
+
+def component_gib(folder: Path, component: str, placement: Placement) -> float:
+    """GiB on the GPU of the weights in a folder, as the pipeline's `component`."""
+    values = sum(map(_parameters, folder.glob("*.safetensors")))
+    return values * placement.bytes_per_parameter(component) / 2**30
 
 
 def load_pipeline(cls: Any, folder: Path, placement: Placement, *, activations_gib: float) -> Any:
@@ -135,18 +139,7 @@ def load_pipeline(cls: Any, folder: Path, placement: Placement, *, activations_g
         CheckpointError: files are missing or pickled, or the GPU is too small.
     """
     require_pipeline(cls, folder)
-    weights = weights_gib(folder, placement)
-    held = {"none": sum(weights.values()), "model": max(weights.values()), "sequential": _LAYER_GIB}
-    require_gpu_memory(
-        placement.torch_device,
-        round(held[placement.offload] + activations_gib, 1),
-        f"{folder.name} with offload {placement.offload!r} ({sum(weights.values()):.1f} GiB of weights)",
-        instead="; ".join(
-            f"offload {offload!r} needs {gib + activations_gib:.1f}"
-            for offload, gib in held.items()
-            if offload != placement.offload
-        ),
-    )
+    require_room(weights_gib(folder, placement), placement, folder.name, activations_gib=activations_gib)
     try:
         pipeline = cls.from_pretrained(
             folder,
@@ -159,6 +152,23 @@ def load_pipeline(cls: Any, folder: Path, placement: Placement, *, activations_g
         raise CheckpointError(f"{folder} does not load as {cls.__name__}: {error}") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def require_room(
+    weights: Mapping[str, float], placement: Placement, what: str, *, activations_gib: float
+) -> None:
+    """CheckpointError where the GPU is too small for components of these GiB, with what would fit."""
+    held = {"none": sum(weights.values()), "model": max(weights.values()), "sequential": _LAYER_GIB}
+    require_gpu_memory(
+        placement.torch_device,
+        round(held[placement.offload] + activations_gib, 1),
+        f"{what} with offload {placement.offload!r} ({sum(weights.values()):.1f} GiB of weights)",
+        instead="; ".join(
+            f"offload {offload!r} needs {gib + activations_gib:.1f}"
+            for offload, gib in held.items()
+            if offload != placement.offload
+        ),
+    )
 
 
 def place(pipeline: Any, placement: Placement) -> None:
@@ -186,7 +196,7 @@ def require_pipeline(cls: Any, folder: Path) -> None:
     if saved != cls.__name__:
         raise CheckpointError(f"{folder} holds a {saved}, a {cls.__name__} is needed")
     for component in _components(folder):
-        _require_weights(folder / component)
+        require_weights(folder / component)
 
 
 def _components(folder: Path) -> list[str]:
@@ -196,7 +206,8 @@ def _components(folder: Path) -> list[str]:
     return [name for name in parts if not name.endswith(("scheduler", "tokenizer", "processor"))]
 
 
-def _require_weights(folder: Path) -> None:
+def require_weights(folder: Path) -> None:
+    """CheckpointError unless the folder of one model has all of its safetensors files."""
     for index in folder.glob("*.safetensors.index.json"):
         wanted = set(json.loads(index.read_text())["weight_map"].values())
         missing = sorted(name for name in wanted if not (folder / name).is_file())
