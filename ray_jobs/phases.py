@@ -19,6 +19,9 @@ from schemas.config import ConfigError, RunConfig
 from schemas.gates import Thresholds, first_closed
 from schemas.records import Row
 
+WORTH_A_CUT = 1.25
+"""How often faster a plan of more phases must be; each loads its models and waits for its last sample."""
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -41,8 +44,8 @@ class Phase:
 def cut(
     planned: Sequence[PlannedActor], gpus: float, measured: Mapping[str, float] | None = None
 ) -> tuple[Phase, ...]:
-    """The fewest phases of consecutive actors whose smallest pools fit `gpus` GPUs; what is left over goes
-    to the pools with the most work for each worker.
+    """Phases of consecutive actors whose pools fit `gpus` GPUs: as few as possible, unless more of them are
+    clearly faster, since seven idle pools of a light actor's GPU cost more than loading models once more.
 
     Args:
         measured: seconds a sample by actor, as the journal has them; without, its backend's figure counts.
@@ -57,19 +60,62 @@ def cut(
             f"the plan counts on {gpus:g} GPUs, and {needs}. Join a cluster that has them (RAY_ADDRESS), "
             "name what it may grow to (--set gpus=N), choose smaller models, or use configs/embedded.yaml"
         )
-    groups: list[tuple[list[PlannedActor], str]] = [([], "the beginning")]
-    taken = 0.0
-    for item in planned:
-        if taken + _least(item) > gpus:
-            least = _least(item)
-            groups.append(
-                ([], f"{item.name} needs {least:g} more than the {gpus - taken:g} left of {gpus:g}")
-            )
-            taken = 0.0
-        groups[-1][0].append(item)
-        taken += _least(item)
     seconds = {item.name: (measured or {}).get(item.name, item.seconds) for item in planned}
-    return tuple(Phase(tuple(actors), _spread(actors, gpus, seconds), why) for actors, why in groups)
+    ends = _ends(planned, gpus, seconds)
+    phases: list[Phase] = []
+    for start, end in zip((0, *ends), ends, strict=False):
+        actors = planned[start:end]
+        why = _why(phases[-1].actors, actors, gpus, seconds) if phases else "the beginning"
+        phases.append(Phase(tuple(actors), _spread(actors, gpus, seconds), why))
+    return tuple(phases)
+
+
+def _ends(planned: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, float]) -> tuple[int, ...]:
+    """Where each phase ends: the fewest phases whose time is within `WORTH_A_CUT` of the fastest plan.
+
+    The time of a plan is the sum of its phases' seconds a sample; the best plan of k phases over the first n
+    actors is the best of k - 1 phases over fewer and one phase over the rest.
+    """
+    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
+    plans = []
+    for _ in planned:
+        longer: dict[int, tuple[float, tuple[int, ...]]] = {}
+        for start, (time, ends) in best.items():
+            for end in range(start + 1, len(planned) + 1):
+                if sum(map(_least, planned[start:end])) > gpus:
+                    break
+                candidate = (time + _seconds(planned[start:end], gpus, seconds), (*ends, end))
+                longer[end] = min(longer.get(end, candidate), candidate)
+        best = longer
+        if len(planned) in best:
+            plans.append(best[len(planned)])
+    fastest = min(time for time, _ in plans)
+    return next(ends for time, ends in plans if time <= fastest * WORTH_A_CUT)
+
+
+def _seconds(actors: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, float]) -> float:
+    """Seconds a sample of a phase: those of the actor that the others wait for."""
+    workers = _spread(actors, gpus, seconds)
+    return max(
+        (seconds[item.name] / count for item, count in zip(actors, workers, strict=True) if item.num_gpus),
+        default=0.0,
+    )
+
+
+def _why(
+    before: Sequence[PlannedActor],
+    actors: Sequence[PlannedActor],
+    gpus: float,
+    seconds: Mapping[str, float],
+) -> str:
+    """Why these actors do not stream with those of the phase before."""
+    together = [*before, *actors]
+    need = sum(map(_least, together))
+    if need > gpus:
+        return f"with the phase before it would need {need:g} GPUs of {gpus:g}"
+    apart = _seconds(before, gpus, seconds) + _seconds(actors, gpus, seconds)
+    joint = _seconds(together, gpus, seconds)
+    return f"with the phase before a sample would take {joint:.0f} s instead of {apart:.0f} s"
 
 
 def measured_seconds(state: RootState) -> dict[str, float]:

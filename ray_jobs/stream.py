@@ -55,7 +55,7 @@ def cluster_gpus() -> float:
     """GPUs of the cluster that this process joined, or what its autoscaler may add up to."""
     there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray leaves it so
     # the only place where Ray says what its autoscaler may add; None without an autoscaler
-    grown: dict[str, float] | None = ray._private.state.state.get_max_resources_from_cluster_config()
+    grown: dict[str, int] | None = ray._private.state.state.get_max_resources_from_cluster_config()
     return max(there.get("GPU", 0.0), (grown or {}).get("GPU", 0.0))
 
 
