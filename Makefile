@@ -11,14 +11,16 @@ SOURCES ?=
 ROOT    ?=
 
 PY  := $(VENV)/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# without --no-compile half of the time goes into byte code of modules that nobody imports
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 PINS := pyproject.toml constraints.txt requirements-embedded.txt
 
-.PHONY: demo test lint install install-test clean help
+.PHONY: demo test lint install install-gpu install-test clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,3p'
+	@echo 'make install-gpu          what configs/sparkle.yaml needs: torch, transformers, diffusers, sam2, ...'
 	@echo 'make lint                 ruff and mypy only'
 	@echo 'make clean                remove the virtual environment, caches and the demo'
 
@@ -34,6 +36,7 @@ lint: $(VENV)/test.stamp
 	$(PY) -m mypy
 
 install: $(VENV)/light.stamp
+install-gpu: $(VENV)/gpu.stamp
 install-test: $(VENV)/test.stamp
 
 $(PY):
@@ -54,7 +57,15 @@ $(VENV)/light.stamp: $(PINS) | $(PY)
 	  --platform manylinux2014_x86_64 --upgrade --target "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 
-$(VENV)/test.stamp: $(VENV)/light.stamp
+# torch before what builds against it; sam2's CUDA extension only fills holes in masks, which the vote does too
+$(VENV)/gpu.stamp: $(VENV)/light.stamp
+	@echo 'installing torch and the libraries of the GPU backends: 5.7 GB more, two to four minutes'
+	$(PIP) torch torchvision setuptools wheel
+	SAM2_BUILD_CUDA=0 $(PIP) --no-build-isolation sam2
+	$(PIP) --editable '.[gpu,openai]'
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/gpu.stamp
 	@echo 'installing what the tests need'
 	$(PIP) --editable '.[test]'
 	@touch $@

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.backends import BackendSpec, backend_spec, load_backend
+from actors.backends.checkpoints import CHECKPOINTS
 from actors.base import Actor, fingerprint
 from actors.ingest import Ingest
+from actors.prompts import PROMPTS_VERSION
 from actors.stage1_camera import CameraMotionFilter, StaticCameraJudge
 from actors.stage2_first_frame import EditedFrameScorer, FirstFrameEditor, InstructionWriter
 from actors.stage3_background import (
@@ -111,10 +113,25 @@ def resolve(config: RunConfig) -> tuple[PlannedActor, ...]:
     for actor in PIPELINE:
         knobs = validated(actor.Config, config.actors.get(actor.__name__, {}), f"actors.{actor.__name__}")
         spec = backend_spec(actor.role, knobs.backend) if actor.role else None
-        recipe = actor.recipe(knobs, spec.revision if spec else "", config.seed)
+        recipe = actor.recipe(knobs, revision(spec, knobs) if spec else "", config.seed)
         planned.append(PlannedActor(actor, knobs, spec, recipe))
     check_plan(planned)
     return tuple(planned)
+
+
+def revision(spec: BackendSpec, config: ActorConfig) -> str:
+    """What made an actor's results, as fingerprint and manifest have it: our code's revision, the weights
+    with the commit that the config pins, the prompts.
+    """
+    words = [spec.revision]
+    for place, repository in enumerate(spec.checkpoints):
+        model = config.options.get("model", repository) if place == 0 else repository
+        pinned = config.options.get("revision") if place == 0 else None
+        commit = pinned or getattr(CHECKPOINTS.get(model), "revision", "") or "unpinned"
+        words.append(f"{model}@{commit}")
+    if spec.prompted:
+        words.append(f"prompts {PROMPTS_VERSION}")
+    return " ".join(words)
 
 
 def check_plan(planned: list[PlannedActor]) -> None:
