@@ -81,7 +81,11 @@ class BoxForm:
         return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
 
 
-_VERDICT = re.compile(r"\bverdict\b\W{0,12}\b(static|moving)\b", re.IGNORECASE)
+_VERDICT = re.compile(
+    r"\bverdict\b\W{0,12}\b(static|moving)\b(?![^\w\n]{0,4}(?:or\b\W{0,4})?(?:static|moving)\b)",
+    re.IGNORECASE,
+)
+"""Not the two words side by side, as in the question."""
 
 
 def read_camera_verdict(text: str, *, complete: bool = True) -> CameraVerdict:
@@ -107,6 +111,7 @@ def read_scene(text: str, *, complete: bool = True) -> str:
     plain = _one_line(_unquoted(spoken_part(text)))
     if not complete:
         raise AnswerError("the description was cut off")
+    _refuse_excuses(plain)
     first = _sentences(plain)[0]
     if len(first.split()) < 3 or len(first) > MAX_SCENE:
         raise AnswerError(
@@ -114,6 +119,15 @@ def read_scene(text: str, *, complete: bool = True) -> str:
             f"of at most {MAX_SCENE} characters"
         )
     return first
+
+
+_EXCUSE = re.compile(r"(I|I['\u2019]m|Sorry|As an AI)\b", re.IGNORECASE)
+
+
+def _refuse_excuses(text: str) -> None:
+    """AnswerError where the model speaks of itself ("I'm sorry, ...") instead of answering."""
+    if found := _EXCUSE.match(text):
+        raise AnswerError(f"an answer that begins with {found[0]!r} speaks of the model")
 
 
 _NOT_THE_BACKGROUND = re.compile(r"\b(foreground|camera)\b", re.IGNORECASE)
@@ -127,6 +141,7 @@ def read_instruction(text: str, *, complete: bool = True) -> str:
     if "\n" in plain or "\r" in plain:
         raise AnswerError(f"an instruction of {len(plain.splitlines())} lines; wanted one")
     plain = _one_line(plain)
+    _refuse_excuses(plain)
     if not MIN_INSTRUCTION <= len(plain) <= MAX_INSTRUCTION:
         raise AnswerError(
             f"an instruction of {len(plain)} characters; wanted {MIN_INSTRUCTION} to {MAX_INSTRUCTION}"

@@ -1,0 +1,163 @@
+"""vLLM inside the actor: its offline engine as a chat model, for many prompts a call on one worker's GPUs.
+
+What a reader gets wrong: vLLM pins its own torch, so it lives in a runtime environment of its own (the
+backend's `pip` line) and is imported only when the engine is built. A video goes in as pictures behind their
+times, since `LLM.chat` has no way to give each video its own frame rate.
+
+Written against vLLM 0.32's `LLM` and `SamplingParams`; checked without vLLM up to their arguments.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from actors.backends.chat import ChatAnswer, ChatRequest
+from actors.backends.checkpoints import CheckpointError, checkpoint_folder, require_safetensors
+from actors.backends.messages import MediaForm, messages_of
+from actors.backends.prompted import PromptedLanguageModel, split_options
+
+MODEL = "Qwen/Qwen3-VL-32B-Instruct"
+"""The paper's."""
+
+
+class VllmChat:
+    """A `ChatModel` over `vllm.LLM`; all requests of a call are batched by the engine.
+
+    Args:
+        model, revision: a local folder, S3 mirror or repository, as for every backend.
+        dtype: "bfloat16", "float16" or "float32".
+        max_model_len: tokens of prompt and answer; two 720p pictures take 1,800, 16 frames of 480 rows 6,500.
+        gpu_memory_utilization: share of each GPU's memory that the engine may take.
+        tensor_parallel_size: GPUs that share the model; as many as the pool's workers have.
+        quantization: vLLM's name of a method ("fp8", "awq", ...), None for the checkpoint's own.
+        images_per_prompt: upper limit of pictures in one prompt.
+        image_format, jpeg_quality: see `actors.backends.messages`.
+        engine: further arguments of `vllm.LLM`, for example `{"enforce_eager": true}`.
+
+    Raises:
+        CheckpointError: vLLM is not installed here, or the weights are missing or pickles.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = MODEL,
+        revision: str | None = None,
+        dtype: str = "bfloat16",
+        max_model_len: int = 16_384,
+        gpu_memory_utilization: float = 0.9,
+        tensor_parallel_size: int = 1,
+        quantization: str | None = None,
+        images_per_prompt: int = 32,
+        image_format: Literal["png", "jpeg"] = "png",
+        jpeg_quality: int = 95,
+        engine: Mapping[str, Any] | None = None,
+    ) -> None:
+        require_vllm()
+        folder = checkpoint_folder(model, revision)
+        require_safetensors(folder)
+        self._form = MediaForm(image_format, jpeg_quality, "images")
+        self._vllm = importlib.import_module("vllm")
+        arguments = engine_arguments(
+            str(folder),
+            dtype=dtype,
+            max_model_len=max_model_len,
+            gpu_memory_utilization=gpu_memory_utilization,
+            tensor_parallel_size=tensor_parallel_size,
+            quantization=quantization,
+            images_per_prompt=images_per_prompt,
+            engine=engine or {},
+        )
+        self._llm = self._vllm.LLM(**arguments)
+
+    def chat(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer]:
+        return in_halves(requests, self._chat)
+
+    def _chat(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer]:
+        """`LLM.chat` returns its outputs in the order of the conversations, whatever finished first."""
+        outputs = self._llm.chat(
+            [messages_of(request, self._form) for request in requests],
+            sampling_params=[self._vllm.SamplingParams(**sampling(request)) for request in requests],
+            use_tqdm=False,
+        )
+        return [answer_of(request, output) for request, output in zip(requests, outputs, strict=True)]
+
+
+class VllmLanguageModel(PromptedLanguageModel):
+    """The VisionLanguageModel role over vLLM's engine; options of both classes, in one flat set."""
+
+    def __init__(self, **options: Any) -> None:
+        ours, of_the_chat = split_options(options)
+        super().__init__(VllmChat(**of_the_chat), **ours)
+
+
+def require_vllm() -> None:
+    """CheckpointError where vLLM cannot be imported."""
+    if importlib.util.find_spec("vllm") is None:
+        raise CheckpointError(
+            "vLLM is not installed in this environment; it pins its own torch, so it runs in a runtime "
+            "environment of its own (the extra 'vllm' of pyproject.toml), or as a server behind the "
+            "backend 'openai'"
+        )
+
+
+def engine_arguments(
+    folder: str,
+    *,
+    dtype: str,
+    max_model_len: int,
+    gpu_memory_utilization: float,
+    tensor_parallel_size: int,
+    quantization: str | None,
+    images_per_prompt: int,
+    engine: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The arguments of `vllm.LLM`; those of `engine` win."""
+    return {
+        "model": folder,
+        "load_format": "safetensors",
+        "dtype": dtype,
+        "max_model_len": max_model_len,
+        "gpu_memory_utilization": gpu_memory_utilization,
+        "tensor_parallel_size": tensor_parallel_size,
+        "quantization": quantization,
+        "limit_mm_per_prompt": {"image": images_per_prompt, "video": 0},
+        **engine,
+    }
+
+
+def sampling(request: ChatRequest) -> dict[str, Any]:
+    """The arguments of `vllm.SamplingParams`: a seed of its own for every request, 0 to 2**63 - 1."""
+    return {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": request.top_k,
+        "seed": request.seed,
+        "max_tokens": request.max_new_tokens,
+    }
+
+
+def answer_of(request: ChatRequest, output: Any) -> ChatAnswer:
+    """From a `vllm.RequestOutput` with one completion."""
+    completion = output.outputs[0]
+    return ChatAnswer(request.key, completion.text, complete=completion.finish_reason != "length")
+
+
+def in_halves(
+    requests: Sequence[ChatRequest], chat: Callable[[Sequence[ChatRequest]], list[ChatAnswer]]
+) -> list[ChatAnswer]:
+    """The answers of `chat`, which refuses a whole batch with a ValueError for one request that it cannot
+    take (a prompt longer than `max_model_len`): halves are tried until that request is alone with its error.
+    """
+    if not requests:
+        return []
+    try:
+        return chat(requests)
+    except ValueError as error:
+        if len(requests) == 1:
+            return [ChatAnswer(requests[0].key, "", complete=False, error=f"vLLM: {error}"[:500])]
+    middle = len(requests) // 2
+    return in_halves(requests[:middle], chat) + in_halves(requests[middle:], chat)
