@@ -29,6 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+PAPER_CONFIG = Path("configs/sparkle.yaml")
+"""What `models` is about unless another config is named."""
 PLAIN_WIDTH = 200
 """Columns where there is no terminal to ask: a table must not lose its names in a log file."""
 OK, RUN_FAILED, USAGE, FINISHED_WITH_FAILED = 0, 1, 2, 3
@@ -178,6 +180,31 @@ def knobs() -> None:
     from ray_jobs.settings import print_knobs
 
     print_knobs(_console())
+
+
+@app.command()
+def models(
+    backends: Annotated[
+        list[str] | None, typer.Argument(metavar="[BACKEND]...", help="these only; all without")
+    ] = None,
+    config: ConfigFile = PAPER_CONFIG,
+    set_: Sets = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="download what the config's backends, or the named ones, lack")
+    ] = False,
+) -> None:
+    """List the backends with licence, size and GPUs, and whether packages and weights are on this machine."""
+    from actors.backends.checkpoints import CheckpointError
+    from ray_jobs.models import choices, fetch_models, print_models
+
+    with _exits():
+        found = choices(load_config(config, set_ or ()), backends or ())
+        try:
+            if fetch:
+                fetch_models([item for item in found if backends or item.actors], _console())
+            print_models(found, _console())
+        except CheckpointError as error:
+            _fail(str(error), RUN_FAILED)
 
 
 @app.command()

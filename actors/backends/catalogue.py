@@ -132,11 +132,19 @@ CHECKPOINTS: dict[str, Checkpoint] = {
             revision="596658fd9ca6b7b71d5057529bbf319ecbc61d74",
         ),
         Checkpoint(
+            "lightx2v/Wan2.2-Lightning",
+            "Apache-2.0",
+            2.3,
+            2.3,
+            revision="18bccf8884ec0a078eed79785eb4ef13ea16ce1e",
+            only=("Wan2.2-I2V-A14B-4steps-lora-rank64-Seko-V1/*.safetensors",),
+        ),
+        Checkpoint(
             "lightx2v/Wan2.2-Distill-Loras",
             "Apache-2.0",
             1.3,
             1.3,
-            only=("wan2.2_i2v_A14b_*_noise_lora_rank64_lightx2v_4step_1022.safetensors", "*.json"),
+            only=("wan2.2_i2v_A14b_*_noise_lora_rank64_lightx2v_4step_1022.safetensors",),
         ),
         # without its text encoder and VAE, which are pickles: those of Wan2.2-I2V-A14B-Diffusers are the same
         Checkpoint("alibaba-pai/Wan2.2-Fun-A14B-Control", "Apache-2.0", 53.3, 76.0),

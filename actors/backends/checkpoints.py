@@ -50,7 +50,7 @@ def checkpoint_folder(model: str, revision: str | None = None) -> Path:
     if model.startswith(("/", ".", "~")):
         raise CheckpointError(f"{model} is no folder on this machine")
     known = CHECKPOINTS.get(model)
-    if known and known.published:
+    if known and known.published:  # its digest is its revision
         folder = published_folder(known.repo, known.published)
         if not folder.is_dir():
             raise CheckpointError(_missing(model, None))
@@ -140,7 +140,11 @@ def _snapshot(model: str, revision: str | None) -> Path:
     """The snapshot of a repository in the hub's own cache, without a network."""
     try:
         from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub.errors import (
+            HFValidationError,
+            IncompleteSnapshotError,
+            LocalEntryNotFoundError,
+        )
     except ImportError:
         raise CheckpointError(
             f"{_missing(model, revision)}; huggingface_hub is not installed either: pip install -e '.[gpu]'"
@@ -154,6 +158,11 @@ def _snapshot(model: str, revision: str | None) -> Path:
             allow_patterns=wanted(known),
             ignore_patterns=list(known.leave_out) if known else None,
         )
+    except IncompleteSnapshotError as error:  # an interrupted download, or one of some files only
+        raise CheckpointError(
+            f"{error.snapshot_path} lacks a part of {model}; get the rest with: "
+            f"{fetch_command(model, revision)}; or name that folder itself as the model"
+        ) from None
     except LocalEntryNotFoundError:
         snapshots = Path(constants.HF_HUB_CACHE, f"models--{model.replace('/', '--')}", "snapshots")
         others = [path.name for path in snapshots.glob("*") if path.name != revision]

@@ -1,0 +1,188 @@
+"""`python -m ray_jobs models`: which backends there are, what they need, and whether it is here.
+
+What a reader gets wrong: nothing is loaded to find that out. Packages are looked up by name and weights by
+folder, on this machine: the workers of a cluster have their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from actors.backends import BACKENDS, BackendSpec
+from actors.backends.catalogue import CHECKPOINTS
+from actors.backends.checkpoints import (
+    MIRROR,
+    CheckpointError,
+    checkpoint_folder,
+    folder_identity,
+    require_safetensors,
+)
+from actors.pipeline import resolve
+from schemas.config import ConfigError, RunConfig, nearest
+
+_SECOND = ("components", "adapter")
+_MORE = ("lightx2v",)
+"""Options beside `model` that name weights: one of the first kind replaces a backend's second checkpoint, the
+others add one. `OPTION_revision` is the revision of each."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A folder, mirror or repository that a backend loads, and its revision, None for the pinned one."""
+
+    model: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backend with the weights that it loads."""
+
+    spec: BackendSpec
+    weights: tuple[Weights, ...]
+    actors: tuple[str, ...]
+    """Of the config, that use it so; none: the config does not choose it."""
+
+
+def choices(config: RunConfig, names: Sequence[str] = ()) -> list[Choice]:
+    """Every backend, as the config uses it or else with its defaults; `names` leaves the others out.
+
+    Raises:
+        ConfigError: an unknown backend, with the nearest name.
+    """
+    known = {name for _, name in BACKENDS}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"there is no backend {name!r}{nearest(name, known)}")
+    planned = resolve(config)
+    found = []
+    for spec in BACKENDS.values():
+        users: dict[tuple[Weights, ...], list[str]] = {}
+        for item in planned:
+            if item.backend == spec:
+                users.setdefault(weights_of(spec, item.config.options), []).append(item.name)
+        if not users:
+            users[weights_of(spec, {})] = []
+        found += [Choice(spec, weights, tuple(actors)) for weights, actors in users.items()]
+    return [choice for choice in found if not names or choice.spec.name in names]
+
+
+def weights_of(spec: BackendSpec, options: Mapping[str, Any]) -> tuple[Weights, ...]:
+    """What a backend loads with these options."""
+    if not spec.checkpoints:
+        return ()
+    first, *rest = spec.checkpoints
+    found = [Weights(str(options.get("model") or first), options.get("revision"))]
+    given = [key for key in (*_SECOND, *_MORE) if options.get(key)]
+    if rest and given and given[0] in _SECOND:
+        rest = rest[1:]
+    found += [Weights(str(options[key]), options.get(f"{key}_revision")) for key in given]
+    return (*found, *(Weights(repo) for repo in rest))
+
+
+def missing_packages(spec: BackendSpec) -> list[str]:
+    """The modules that a backend imports and that are not installed here."""
+    return [name for name in spec.imports if importlib.util.find_spec(name.split(".")[0]) is None]
+
+
+def place_of(weights: Weights) -> Path:
+    """The folder with the weights; CheckpointError where they are not here, or not whole."""
+    folder = checkpoint_folder(weights.model, weights.revision)
+    require_safetensors(folder)
+    return folder
+
+
+def print_models(found: Sequence[Choice], console: Console) -> None:
+    """One row a backend; `*` marks those that the config chooses."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "role", "backend", "licence", "packages", "weights", "where"):
+        table.add_column(name, overflow="fold")
+    for name in ("GiB to fetch", "GPUs", "GPU GiB"):
+        table.add_column(name, justify="right")
+    for choice in found:
+        for row in _rows(choice):
+            table.add_row(*row)
+    console.print(table, markup=False)
+    chosen = {item for choice in found if choice.actors for item in choice.weights}
+    lacking = [CHECKPOINTS[item.model] for item in chosen if item.model in CHECKPOINTS and not _is_here(item)]
+    console.print(
+        f"* chosen by the config, which lacks {sum(entry.download_gib for entry in lacking):.1f} GiB of weights. "
+        "GPU GiB: at the default options, calculated.",
+        style="dim",
+        highlight=False,
+    )
+
+
+def _rows(choice: Choice) -> Iterator[tuple[str, ...]]:
+    spec = choice.spec
+    known = [CHECKPOINTS[item.model] for item in choice.weights if item.model in CHECKPOINTS]
+    head = ("*" if choice.actors else "", spec.role, spec.name, _licence(choice), _packages(spec))
+    memory = f"{max(item.gpu_gib for item in known):g}" if known else "-"
+    tail = (f"{spec.num_gpus:g}" if spec.num_gpus else "-", memory)
+    if not choice.weights:
+        yield (*head, "-", "-", "-", *tail)
+    for number, weights in enumerate(choice.weights):
+        entry = CHECKPOINTS.get(weights.model)
+        size = f"{entry.download_gib:g}" if entry else "?"
+        row = (weights.model, _where(weights), size)
+        yield (*head, *row, *tail) if number == 0 else ("",) * len(head) + row + ("", "")
+
+
+def _licence(choice: Choice) -> str:
+    """Of the model that is chosen, which the backend's own names only for its default."""
+    entry = CHECKPOINTS.get(choice.weights[0].model) if choice.weights else None
+    if entry is None:
+        return choice.spec.licence
+    return f"{entry.licence}, gated" if entry.gated else entry.licence
+
+
+def _packages(spec: BackendSpec) -> str:
+    if spec.pip:
+        return f"in an environment of its own: {' '.join(spec.pip)}"
+    gone = missing_packages(spec)
+    if not gone:
+        return "installed"
+    return f"{', '.join(gone)} missing: pip install -e '.[{spec.extra}]'"
+
+
+def _where(weights: Weights) -> str:
+    if weights.model.startswith(MIRROR):
+        return "a mirror, copied when it is first used"
+    return str(place_of(weights)) if _is_here(weights) else "not here"
+
+
+def _is_here(weights: Weights) -> bool:
+    try:
+        place_of(weights)
+    except CheckpointError:
+        return False
+    return True
+
+
+def fetch_models(found: Sequence[Choice], console: Console) -> None:
+    """Gets what the chosen backends lack, and prints what each one's revision is.
+
+    Raises:
+        CheckpointError: the first that cannot be had, after those before it.
+    """
+    # huggingface_hub, and torch for weights that are published as pickles
+    from actors.backends.fetching import fetch
+
+    for weights in dict.fromkeys(item for choice in found for item in choice.weights):
+        try:
+            folder, word = place_of(weights), "is here"
+        except CheckpointError:
+            entry = CHECKPOINTS.get(weights.model)
+            size = f", {entry.download_gib:g} GiB, licence {entry.licence}" if entry else ""
+            console.print(f"fetching {weights.model}{size}", markup=False, highlight=False)
+            folder, word = fetch(weights.model, weights.revision), "fetched"
+            require_safetensors(folder)
+        console.print(f"{weights.model} {word}: {folder}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  revision: {folder_identity(folder)}", markup=False, highlight=False)
