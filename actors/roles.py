@@ -223,6 +223,14 @@ class Anchor:
     frame_index: int
     boxes: dict[str, Box]
     """By label; labels are united within a pass."""
+    first_frame: int = 0
+    last_frame: int | None = None
+    """The frames on which this pass's vote counts, both included; None: to the end of the clip."""
+
+    def span(self, num_frames: int) -> tuple[int, int]:
+        """`first_frame` and `last_frame` within a clip of so many frames."""
+        end = num_frames - 1
+        return max(self.first_frame, 0), end if self.last_frame is None else min(self.last_frame, end)
 
 
 @dataclass(frozen=True)
@@ -236,9 +244,18 @@ class PassMask:
     """Union of the labels, at the clip's size."""
 
 
+Extend = Callable[[], Sequence[Anchor] | None]
+"""Asked when all passes have covered their spans: the same anchors with wider spans, or None for the end."""
+
+
 class VideoTracker(Protocol):
-    def track(self, clip: Clip, anchors: Sequence[Anchor]) -> Iterator[PassMask]:
-        """One pass per anchor, forward and backward from it, in any order that saves work."""
+    def track(
+        self, clip: Clip, anchors: Sequence[Anchor], extend: Extend | None = None
+    ) -> Iterator[PassMask]:
+        """One pass per anchor, forward and backward from it over its span, in any order that saves work.
+
+        A pass that is extended goes on from where it stopped and repeats no frame.
+        """
         ...
 
     def refine(self, clip: Clip, masks: Iterator[Mask]) -> Iterator[Mask]:

@@ -8,6 +8,7 @@ flow is computed once, whatever the number of anchors.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from actors.backends.embedded.flow import Displacement, Grey, dis_flow, grey_gri
 from actors.backends.embedded.refinement import refined
 from actors.backends.embedded.segmenter import Matte, Segmenter
 from actors.ops.boxes import box_slices, grow_box
-from actors.roles import Anchor, Box, Clip, Frame, Mask, PassMask
+from actors.roles import Anchor, Box, Clip, Extend, Frame, Mask, PassMask
 
 GRID_HEIGHT = 360
 """Rows of the grid on which mattes are carried: 640x360 for 16:9."""
@@ -49,7 +50,9 @@ class FlowTracker:
     def __init__(self) -> None:
         self._segmenter = Segmenter()
 
-    def track(self, clip: Clip, anchors: Sequence[Anchor]) -> Iterator[PassMask]:
+    def track(
+        self, clip: Clip, anchors: Sequence[Anchor], extend: Extend | None = None
+    ) -> Iterator[PassMask]:
         """One pass an anchor; a frame that a pass does not reach gets no PassMask.
 
         Memory: flows as float16 on half the grid (0.23 MB a frame pair and direction), one matte an anchor.
@@ -79,45 +82,72 @@ class FlowTracker:
             list(boxes.values()), mean.shape, (clip.width, clip.height)
         )
         reach = max(round(REACH_S * clip.fps), 1)
+        walks = []
         for number, anchor in enumerate(anchors):
             start = anchor.frame_index
             if start in mattes:
                 matte = np.where(beside, np.float32(0.0), mattes[start])
-                yield from self._pass(number, start, matte, flows, reach, (clip.width, clip.height))
-
-    def _pass(
-        self,
-        number: int,
-        start: int,
-        matte: Matte,
-        flows: Sequence[tuple[Half, Half]],
-        reach: int,
-        size: tuple[int, int],
-    ) -> Iterator[PassMask]:
-        yield PassMask(number, start, _full_size(matte, size))
-        for direction in (1, -1):
-            # Where each pixel of the frame in hand lay on the anchor frame, on the half grid.
-            origin = np.zeros((*flows[0][0].shape[:2], 2), np.float32) if flows else None
-            for distance in range(1, reach + 1):
-                index = start + direction * distance
-                if origin is None or not 0 <= index <= len(flows):
-                    break
-                forward, backward = flows[index - 1] if direction > 0 else flows[index]
-                onward, back = (forward, backward) if direction > 0 else (backward, forward)
-                step = back.astype(np.float32)
-                origin = step + warped(origin, step)
-                carried = _carried(matte, origin)
-                if _held_share(carried, step, onward.astype(np.float32)) < MIN_HELD_SHARE:
-                    break
-                yield PassMask(number, index, _full_size(carried, size))
+                yield PassMask(number, start, _full_size(matte, (clip.width, clip.height)))
+                for direction in (1, -1):
+                    carried = _carried_masks(matte, start, direction, flows, reach, (clip.width, clip.height))
+                    walks.append(_Walk(number, start, direction, carried))
+        wanted: Sequence[Anchor] | None = anchors
+        while wanted is not None:
+            for walk in walks:
+                yield from walk.until(*wanted[walk.number].span(clip.num_frames))
+            wanted = None if extend is None else extend()
 
     def refine(self, clip: Clip, masks: Iterator[Mask]) -> Iterator[Mask]:
         """The voted masks, one per frame in order, corrected as `refinement` says."""
         yield from refined(clip, masks, self._segmenter)
 
 
+@dataclass
+class _Walk:
+    """One direction of one pass, as far as it has come."""
+
+    number: int
+    frame: int
+    direction: int
+    masks: Iterator[Mask]
+
+    def until(self, first: int, last: int) -> Iterator[PassMask]:
+        """On to the end of the span, or to where the flow stops holding."""
+        while first <= self.frame + self.direction <= last:
+            mask = next(self.masks, None)
+            if mask is None:
+                return
+            self.frame += self.direction
+            yield PassMask(self.number, self.frame, mask)
+
+
 Half = npt.NDArray[np.float16]
 """(h / 2, w / 2, 2): a displacement on half the grid, in pixels of that half."""
+
+
+def _carried_masks(
+    matte: Matte,
+    start: int,
+    direction: int,
+    flows: Sequence[tuple[Half, Half]],
+    reach: int,
+    size: tuple[int, int],
+) -> Iterator[Mask]:
+    """The masks of the frames that follow `start` in one direction, while the flow holds."""
+    # Where each pixel of the frame in hand lay on the anchor frame, on the half grid.
+    origin = np.zeros((*flows[0][0].shape[:2], 2), np.float32) if flows else None
+    for distance in range(1, reach + 1):
+        index = start + direction * distance
+        if origin is None or not 0 <= index <= len(flows):
+            return
+        forward, backward = flows[index - 1] if direction > 0 else flows[index]
+        onward, back = (forward, backward) if direction > 0 else (backward, forward)
+        step = back.astype(np.float32)
+        origin = step + warped(origin, step)
+        carried = _carried(matte, origin)
+        if _held_share(carried, step, onward.astype(np.float32)) < MIN_HELD_SHARE:
+            return
+        yield _full_size(carried, size)
 
 
 def subject_matte(segmenter: Segmenter, frame: Frame, boxes: Sequence[Box]) -> Matte:
