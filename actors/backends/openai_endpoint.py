@@ -7,6 +7,7 @@ endpoint: seeds are sent, servers honour them as they like.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -111,18 +112,22 @@ class OpenAIChat:
             "extra_body": body,
         }
         try:
-            completion: ChatCompletion = self._client.chat.completions.create(**arguments)
+            completion = self._client.chat.completions.create(**arguments)
         except openai.APIStatusError as error:
             if error.status_code in _ABOUT_THE_REQUEST and error.code not in _ABOUT_THE_SETUP:
                 return ChatAnswer(request.key, "", complete=False, error=self._said(error))
             raise self._fault(error) from None
         except openai.APIError as error:
             raise self._fault(error) from None
+        except json.JSONDecodeError:
+            completion = None
+        if not isinstance(completion, ChatCompletion):
+            raise EndpointError(f"{self._url} answers, but not with a chat completion")
         return _answer_of(request.key, completion)
 
     def _require_model(self) -> None:
         try:
-            names = [model.id for model in self._client.models.list()]
+            listed = self._client.models.with_raw_response.list().http_response.text
         except openai.APIStatusError as error:
             if error.status_code in (404, 405, 501):
                 return  # an endpoint without a list
@@ -133,10 +138,19 @@ class OpenAIChat:
             ) from None
         except openai.APIError as error:
             raise self._fault(error) from None
+        names = self._names_in(listed)
         if self._model not in {name.removeprefix("models/") for name in names} | set(names):
             raise CheckpointError(
                 f"{self._url} has no model {self._model!r}; it has {', '.join(names[:20]) or 'none'}"
             )
+
+    def _names_in(self, listed: str) -> list[str]:
+        try:
+            return [str(model["id"]) for model in json.loads(listed)["data"]]
+        except (ValueError, KeyError, TypeError):
+            raise CheckpointError(
+                f"{self._url} answers, but not with a list of models; base_url goes up to and with /v1"
+            ) from None
 
     def _fault(self, error: openai.APIError) -> CheckpointError | EndpointError:
         """What is wrong with the setup (CheckpointError) or with the endpoint; plain, so that it pickles."""
