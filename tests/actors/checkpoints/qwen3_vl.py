@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -48,7 +49,7 @@ _TEMPLATE = """\
 {%- if add_generation_prompt -%}<|im_start|>assistant
 {% endif -%}
 """
-_PICTURE = {"patch_size": 16, "temporal_patch_size": 2, "merge_size": 2}
+_PICTURE: dict[str, Any] = {"patch_size": 16, "temporal_patch_size": 2, "merge_size": 2}
 _CONTEXT = 32768
 _LOUD = 100.0
 """Weight of the words in `build_saying`: their logits lead by hundreds, so sampling cannot miss them."""
@@ -58,7 +59,7 @@ def build(folder: Path, *, seed: int = 0, hidden_size: int = 32, context: int = 
     """Random weights in float32: answers are noise."""
     processor = _processor()
     torch.manual_seed(seed)
-    model = Qwen3VLForConditionalGeneration(_config(processor, hidden_size, layers=2, context=context))
+    model: Any = Qwen3VLForConditionalGeneration(_config(processor, hidden_size, layers=2, context=context))
     for weight in model.parameters():
         if weight.ndim > 1:
             torch.nn.init.normal_(weight, std=0.2)  # the default 0.02 makes every next token alike
@@ -67,9 +68,9 @@ def build(folder: Path, *, seed: int = 0, hidden_size: int = 32, context: int = 
 
 def build_adapter(folder: Path, base: Path, *, seed: int = 1) -> Path:
     """A LoRA over the language model's attention whose B is not zero, so that it changes the logits."""
-    model = Qwen3VLForConditionalGeneration.from_pretrained(base)
+    model: Any = Qwen3VLForConditionalGeneration.from_pretrained(base)
     lora = LoraConfig(r=4, lora_alpha=8, target_modules=r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj)")
-    adapted = get_peft_model(model, lora)
+    adapted: Any = get_peft_model(model, lora)
     torch.manual_seed(seed)
     for name, weight in adapted.named_parameters():
         if "lora_" in name:
@@ -89,7 +90,7 @@ def build_saying(folder: Path, default: str, answers: Mapping[str, str] | None =
     words, texts = list(by_words), [default, *by_words.values()]
     processor = _processor(words=words, texts=texts)
     tokens = processor.tokenizer
-    model = Qwen3VLForConditionalGeneration(_config(processor, _hidden(len(words)), layers=1))
+    model: Any = Qwen3VLForConditionalGeneration(_config(processor, _hidden(len(words)), layers=1))
     asked, answered, first = 0, 1, 2  # directions of the hidden state; from `first` on, one for each words
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -129,7 +130,7 @@ def _processor(*, words: list[str] | None = None, texts: list[str] | None = None
         image_processor=Qwen2VLImageProcessor(size=small, **_PICTURE),
         tokenizer=tokenizer,
         video_processor=Qwen3VLVideoProcessor(
-            size={"shortest_edge": 32 * 32, "longest_edge": 32 * 32 * 16}, **_PICTURE
+            size={"shortest_edge": 32 * 32, "longest_edge": 32 * 32 * 64}, **_PICTURE
         ),
         chat_template=_TEMPLATE,
     )
@@ -173,7 +174,7 @@ def _config(
     )
 
 
-def _save(folder: Path, model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor) -> Path:
+def _save(folder: Path, model: Any, processor: Qwen3VLProcessor) -> Path:
     token = processor.tokenizer.convert_tokens_to_ids
     generation = model.generation_config  # as the hub's Qwen3-VL ships it: sampling, two end tokens
     generation.update(do_sample=True, temperature=0.7, top_p=0.8, top_k=20)
