@@ -112,9 +112,10 @@ def print_models(found: Sequence[Choice], console: Console) -> None:
     console.print(table, markup=False)
     chosen = {item for choice in found if choice.actors for item in choice.weights}
     lacking = [CHECKPOINTS[item.model] for item in chosen if item.model in CHECKPOINTS and not _is_here(item)]
+    gib = sum(entry.download_gib for entry in lacking)
     console.print(
-        f"* chosen by the config, which lacks {sum(entry.download_gib for entry in lacking):.1f} GiB of weights. "
-        "GPU GiB: at the default options, calculated.",
+        f"* chosen by the config, which lacks {gib:.1f} GiB of weights. GPU GiB: at the default options, "
+        "calculated.",
         style="dim",
         highlight=False,
     )

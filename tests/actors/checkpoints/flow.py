@@ -11,22 +11,22 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torchvision.models.optical_flow import raft_small
+from torchvision.models.optical_flow import raft_large, raft_small
 
 from actors.backends.flow_network import config_text, write_folder
 
 
-def raft_folder(folder: Path, *, sees: Sequence[float] | None = None) -> Path:
-    """RAFT small. With `sees` = (dx, dy) every update of the flow is that, in eighths of a pixel of the grid,
+def raft_folder(folder: Path, *, large: bool = False, sees: Sequence[float] | None = None) -> Path:
+    """RAFT. With `sees` = (dx, dy) every update of the flow is that, in units of eight pixels of the grid,
     whatever the pictures.
     """
     torch.manual_seed(5)
-    network = raft_small()
+    network = raft_large() if large else raft_small()
     if sees is not None:
         head = network.update_block.flow_head.conv2
         nn.init.zeros_(head.weight)
         head.bias.data = torch.tensor(sees)
-    return _saved(network, folder, "raft_small")
+    return _saved(network, folder, "raft_large" if large else "raft_small")
 
 
 def unimatch_folder(folder: Path) -> Path:
