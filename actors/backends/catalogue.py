@@ -155,7 +155,13 @@ CHECKPOINTS: dict[str, Checkpoint] = {
             60.0,
             revision="db79b90c60bbb45ceec9e41b9d5a4df934538ac4",
         ),
-        Checkpoint("facebook/sam2.1-hiera-tiny", "Apache-2.0", 0.15, 4.0),
+        Checkpoint(
+            "facebook/sam2.1-hiera-tiny",
+            "Apache-2.0",
+            0.15,
+            4.0,
+            revision="de431c4043854a71d8101e17995dfe596bf101a5",
+        ),
         Checkpoint(
             "facebook/sam2.1-hiera-small",
             "Apache-2.0",
