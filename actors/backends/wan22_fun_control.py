@@ -2,8 +2,8 @@
 edited video out.
 
 What a reader gets wrong: two repositories make one model. The two transformers come from the Fun repository,
-in the original Wan names; its text encoder and VAE are pickles there and are never read: the same weights come
-as safetensors from `components`, a diffusers folder of Wan2.2, whose own transformers are not needed.
+in the original Wan names. Text encoder and VAE are pickles there and are never read: the same weights come as
+safetensors from `components`, a diffusers folder of Wan2.2, whose own transformers are not needed.
 """
 
 from __future__ import annotations
@@ -87,13 +87,14 @@ class Wan22FunControl:
         self.guidance = guidance
         self.height = height
         self.negative_prompt = negative_prompt
+        scheduler: Any = FlowMatchEulerDiscreteScheduler
         self.pipeline = _load(
             checkpoint_folder(model, revision),
             checkpoint_folder(components, components_revision),
             placement,
             activations_gib=round(_ACTIVATIONS_GIB * ((height or _ROWS) / _ROWS) ** 2, 1),
             boundary_ratio=boundary,
-            scheduler=FlowMatchEulerDiscreteScheduler(shift=shift),
+            scheduler=scheduler(shift=shift),
         )
         if vae_tiling:
             self.pipeline.vae.enable_tiling()
@@ -154,7 +155,7 @@ def control_frames(clip: Clip, num_frames: int) -> list[Frame]:
 
 def _load(
     model: Path, components: Path, placement: Placement, *, activations_gib: float, **parts: Any
-) -> WanFunControlPipeline:
+) -> Any:
     folders = {
         "transformer": model / HIGH_NOISE,
         "transformer_2": model / LOW_NOISE,
@@ -178,7 +179,7 @@ def _load(
         for name in ("transformer", "transformer_2")
     }
     try:
-        pipeline: WanFunControlPipeline = WanFunControlPipeline.from_pretrained(
+        pipeline: Any = WanFunControlPipeline.from_pretrained(
             components,
             **experts,
             **parts,
