@@ -180,25 +180,25 @@ def save_hollow(pipeline: Any, folder: Path, *, dtype: torch.dtype = torch.bfloa
     disk and reads as zeros. A backend loads it as any other checkpoint; `fill` then makes weights of it.
     """
     pipeline.save_config(folder)
-    part: Any
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module):
-            of_diffusers = isinstance(part, diffusers.ModelMixin)
-            saves = part.save_config if of_diffusers else part.config.save_pretrained
-            saves(folder / name)
-            file = "diffusion_pytorch_model.safetensors" if of_diffusers else "model.safetensors"
-            _write_hollow(part, folder / name / file, dtype)
+            _save_hollow_model(part, folder / name, dtype)
         elif part is not None:
             part.save_pretrained(folder / name)
     return folder
 
 
-def _write_hollow(model: Any, path: Path, dtype: torch.dtype) -> None:
-    unique = {id(tensor): name for name, tensor in reversed(model.state_dict(keep_vars=True).items())}
+def _save_hollow_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
+    if isinstance(model, diffusers.ModelMixin):
+        model.save_config(folder)
+    else:
+        model.config.save_pretrained(folder)
+    tensors = model.state_dict(keep_vars=True)
+    first_of = {id(tensor): name for name, tensor in reversed(tensors.items())}
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        if unique[id(tensor)] != name:
+    for name, tensor in tensors.items():
+        if first_of[id(tensor)] != name:
             continue  # tied to one that is written
         kind = dtype if tensor.is_floating_point() else tensor.dtype
         start, end = end, end + tensor.numel() * kind.itemsize
@@ -208,7 +208,9 @@ def _write_hollow(model: Any, path: Path, dtype: torch.dtype) -> None:
             "data_offsets": [start, end],
         }
     text = json.dumps(header).encode()
-    with path.open("wb") as file:
+    text += b" " * (-len(text) % 8)  # so that the values are aligned
+    kind_of_file = "diffusion_pytorch_model" if isinstance(model, diffusers.ModelMixin) else "model"
+    with (folder / f"{kind_of_file}.safetensors").open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + end)
 
@@ -224,3 +226,45 @@ def fill(pipeline: Any, *, seed: int = 0) -> None:
                 generator = torch.Generator(parameter.device).manual_seed(seed)
                 parameter.normal_(0.0, _STD, generator=generator)
                 seed += 1
+
+
+_QWEN3_VL: Arguments = {
+    "vocab_size": 151936,
+    "head_dim": 128,
+    "num_key_value_heads": 8,
+    "max_position_embeddings": 262144,
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 5e6,
+        "mrope_interleaved": True,
+        "mrope_section": [24, 20, 20],
+    },
+}
+QWEN3_VL_32B: Arguments = {
+    **_QWEN3_VL,
+    "hidden_size": 5120,
+    "intermediate_size": 25600,
+    "num_hidden_layers": 64,
+    "num_attention_heads": 64,
+}
+"""`text_config` of Qwen/Qwen3-VL-32B-Instruct's config.json."""
+QWEN3_VL_8B: Arguments = {
+    **_QWEN3_VL,
+    "hidden_size": 4096,
+    "intermediate_size": 12288,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+}
+"""`text_config` of Qwen/Qwen3-VL-8B-Instruct's config.json."""
+QWEN3_VL_VISION: Arguments = {
+    "depth": 27,
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_heads": 16,
+    "patch_size": 16,
+    "num_position_embeddings": 2304,
+    "deepstack_visual_indexes": [8, 16, 24],
+}
+"""`vision_config` of both."""
+QWEN3_VL_TOKENS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+"""Of `Qwen3VLConfig`; taken from the toy tokenizer that stands in for Qwen's."""

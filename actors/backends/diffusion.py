@@ -18,7 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from diffusers.models.attention_dispatch import AttentionBackendName
+from diffusers.models.attention_dispatch import AttentionBackendName, attention_backend
 from diffusers.quantizers.pipe_quant_config import PipelineQuantizationConfig
 
 from actors.backends.checkpoints import PICKLES, CheckpointError
@@ -43,7 +43,10 @@ QUANTIZATIONS: dict[str, dict[str, Any]] = {
 
 _BYTES = {"bitsandbytes_4bit": 0.56, "bitsandbytes_8bit": 1.05}  # with scales, and norms that stay in 16 bit
 _QUANTIZED = ("transformer", "transformer_2", "text_encoder")  # 99 % of the weights; a VAE suffers too much
-_LAYER_GIB = 1.0  # sequential offload holds one layer and the next: 0.7 GiB of Wan A14B
+_LAYER_GIB = 2.0  # sequential offload holds one layer, the largest of which is UMT5-XXL's embedding (1.96)
+_ATTENTIONS = tuple(  # less those that would download code from a hub while the pipeline runs
+    backend.value for backend in AttentionBackendName if not backend.value.endswith("_hub")
+)
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,13 @@ class Placement:
             raise CheckpointError(f"offload {self.offload!r} is none of {', '.join(OFFLOADS)}")
         if self.offload != "none" and self.torch_device.type != "cuda":
             raise CheckpointError(f"offload {self.offload!r} frees GPU memory, and this runs on the CPU")
-        backends = [backend.value for backend in AttentionBackendName]
-        if self.attention not in ("sdpa", *backends):
-            raise CheckpointError(f"attention {self.attention!r} is none of sdpa, {', '.join(backends)}")
+        if self.attention not in ("sdpa", *_ATTENTIONS):
+            raise CheckpointError(f"attention {self.attention!r} is none of sdpa, {', '.join(_ATTENTIONS)}")
+        try:
+            with attention_backend("native" if self.attention == "sdpa" else self.attention):
+                pass  # it looks for the packages that the backend needs
+        except (RuntimeError, ImportError) as error:
+            raise CheckpointError(f"attention {self.attention!r} cannot be used: {error}") from error
         self.quantization_config()
 
     @property
@@ -158,25 +165,36 @@ def require_room(
     weights: Mapping[str, float], placement: Placement, what: str, *, activations_gib: float
 ) -> None:
     """CheckpointError where the GPU is too small for components of these GiB, with what would fit."""
-    held = {"none": sum(weights.values()), "model": max(weights.values()), "sequential": _LAYER_GIB}
+    needs = needed_gib(weights, activations_gib)
     require_gpu_memory(
         placement.torch_device,
-        round(held[placement.offload] + activations_gib, 1),
+        needs[placement.offload],
         f"{what} with offload {placement.offload!r} ({sum(weights.values()):.1f} GiB of weights)",
         instead="; ".join(
-            f"offload {offload!r} needs {gib + activations_gib:.1f}"
-            for offload, gib in held.items()
+            f"offload {offload!r} needs {gib:g}"
+            for offload, gib in needs.items()
             if offload != placement.offload
         ),
     )
 
 
+def needed_gib(weights: Mapping[str, float], activations_gib: float) -> dict[str, float]:
+    """GiB of GPU memory for each of `OFFLOADS`; with `model` the VAE stays beside the largest component."""
+    held = {
+        "none": sum(weights.values()),
+        "model": max(weights.values()) + weights.get("vae", 0.0),
+        "sequential": _LAYER_GIB,
+    }
+    return {offload: round(gib + activations_gib, 1) for offload, gib in held.items()}
+
+
 def place(pipeline: Any, placement: Placement) -> None:
     """Puts a loaded pipeline where it runs; afterwards no adapter can be fused into it."""
     if placement.attention != "sdpa":  # which is what diffusers uses unless told otherwise
-        for name, component in pipeline.components.items():
-            if name.startswith("transformer") and component is not None:
-                component.set_attention_backend(placement.attention)
+        with attention_backend("native"):  # the setter also changes what other models use: put it back
+            for name, component in pipeline.components.items():
+                if name.startswith("transformer") and component is not None:
+                    component.set_attention_backend(placement.attention)
     if placement.offload == "model":
         pipeline.enable_model_cpu_offload(device=placement.torch_device)
     elif placement.offload == "sequential":
