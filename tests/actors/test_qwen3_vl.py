@@ -194,6 +194,7 @@ def test_an_adapter_whose_weights_have_no_place_is_refused(
         ({"model": "Qwen/Qwen3-VL-32B-Instruct"}, "hf download Qwen/Qwen3-VL-32B-Instruct"),
         ({"dtype": "float8"}, "bfloat16"),
         ({"offload": "model"}, "sequential"),
+        ({"attention": "flash_attention_2"}, "does not load"),
         ({"quantization": "int3"}, "nf4"),
     ],
 )

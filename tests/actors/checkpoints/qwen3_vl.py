@@ -75,7 +75,10 @@ def build_adapter(folder: Path, base: Path, *, seed: int = 1) -> Path:
     for name, weight in adapted.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(weight, std=0.5)
-    adapted.save_pretrained(folder)
+    adapted.peft_config[
+        "default"
+    ].base_model_name_or_path = "Qwen/Qwen3-VL-8B-Instruct"  # as the published one
+    adapted.save_pretrained(folder, save_embedding_layers=False)  # else peft asks the hub about the base
     return folder
 
 
