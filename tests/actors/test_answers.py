@@ -156,6 +156,15 @@ def test_a_label_that_may_be_either_of_two_is_dropped() -> None:
     )
 
 
+def test_a_label_of_something_else_is_no_renaming() -> None:
+    assert located(f"[{entry('left shoe', 1, 1, 9, 9)}]", ("right shoe",)) == {}
+
+
+def test_an_entry_of_a_thousand_characters_is_not_read() -> None:
+    long = json.dumps({"bbox_2d": [0, 0, 9, 9], "label": "brown hat", "why": "x" * 1_000})
+    assert located(f"[{long}, {FINE[1:]}") == {"brown hat": HAT.bbox_2d}
+
+
 def test_several_boxes_of_one_label_become_the_box_around_them() -> None:
     text = f"[{entry('brown hat', 100, 100, 200, 200)}, {entry('brown hat', 300, 50, 400, 150)}]"
     assert located(text) == {"brown hat": (100, 50, 400, 200)}

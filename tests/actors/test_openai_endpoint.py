@@ -81,6 +81,14 @@ def test_a_server_that_keeps_failing_is_a_crash_that_says_so_and_travels() -> No
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
+def test_after_a_fault_the_rest_is_not_sent() -> None:
+    with serving(ChatServer(lambda body: Reply(status=404, error={"message": "no such model"}))) as server:
+        chat = OpenAIChat(model="tiny", base_url=server.url, max_concurrency=1)
+        with pytest.raises(CheckpointError):
+            chat.chat([asked(str(index)) for index in range(20)])
+    assert len(server.bodies) < 5
+
+
 def test_a_request_that_takes_too_long_is_a_crash() -> None:
     with pytest.raises(EndpointError, match="timed out"):
         answers_of(lambda body: Reply("late", delay_s=0.5), asked("a"), max_retries=0, timeout_s=0.1)
