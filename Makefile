@@ -3,7 +3,7 @@
 # make test                 install what the tests need, then ruff, mypy and pytest
 #
 # An installation is noted by a stamp in the virtual environment; a second call installs nothing until
-# pyproject.toml, constraints.txt or requirements-embedded.txt change.
+# pyproject.toml, constraints.txt or a requirements file change.
 
 PYTHON  ?= python3
 VENV    ?= .venv
@@ -13,7 +13,7 @@ ROOT    ?=
 PY  := $(VENV)/bin/python
 # without --no-compile half of the time goes into byte code of modules that nobody imports
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
-PINS := pyproject.toml constraints.txt requirements-embedded.txt
+PINS := pyproject.toml constraints.txt requirements-embedded.txt requirements-gpu.txt
 
 .PHONY: demo test lint install install-gpu install-test clean help
 .DEFAULT_GOAL := help
@@ -63,6 +63,7 @@ $(VENV)/gpu.stamp: $(VENV)/light.stamp
 	$(PIP) torch torchvision setuptools wheel
 	SAM2_BUILD_CUDA=0 $(PIP) --no-build-isolation sam2
 	$(PIP) --editable '.[gpu,openai]'
+	$(PIP) --no-deps --requirement requirements-gpu.txt
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/gpu.stamp
