@@ -1,4 +1,4 @@
-"""A tiny Wan2.2-Fun-A14B-Control in the layout and with the names of the published repository.
+"""A tiny Wan2.2-Fun-A14B-Control in the layout and with the names of its repository, and a tiny VACE.
 
 What a reader gets wrong: the names are the original model's (`original_shapes`), not made by turning round
 the renames of the code under test. The repository's pickles lie there too, as bytes that nothing may read.
@@ -13,8 +13,18 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from benchmarks.full_size import diffusers, umt5_tokenizer
 from benchmarks.full_size_fun import original_shapes
-from tests.actors.checkpoints.wan import FFN, LATENTS, LAYERS, TEXT, WIDTH, save_tiny_wan_i2v
+from tests.actors.checkpoints.wan import (
+    FFN,
+    LATENTS,
+    LAYERS,
+    TEXT,
+    WIDTH,
+    save_tiny_wan_i2v,
+    tiny_text_encoder,
+    tiny_vae,
+)
 
 CONFIG = {
     "_class_name": "Wan2_2Transformer3DModel",
@@ -72,4 +82,28 @@ def save_fun_control(folder: Path) -> Path:
     save_file(low, folder / "low_noise_model" / "diffusion_pytorch_model.safetensors")
     for pickle in ("models_t5_umt5-xxl-enc-bf16.pth", "Wan2.1_VAE.pth"):
         (folder / pickle).write_bytes(b"a pickle that nobody may read")
+    return folder
+
+
+def save_tiny_vace(folder: Path) -> Path:
+    """Writes a VACE pipeline of toy size to `folder` as `save_pretrained` does."""
+    torch.manual_seed(0)
+    diffusers.WanVACEPipeline(
+        tokenizer=umt5_tokenizer(),
+        text_encoder=tiny_text_encoder(),
+        vae=tiny_vae(),
+        scheduler=diffusers.UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True),
+        transformer=diffusers.WanVACETransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=WIDTH // 2,
+            in_channels=LATENTS,
+            out_channels=LATENTS,
+            text_dim=TEXT,
+            freq_dim=16,
+            ffn_dim=FFN,
+            num_layers=LAYERS,
+            vace_layers=[0],
+            vace_in_channels=2 * LATENTS + 64,
+        ),
+    ).save_pretrained(folder)
     return folder
