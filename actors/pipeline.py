@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.backends import BackendSpec, backend_spec, load_backend
-from actors.backends.checkpoints import CHECKPOINTS
+from actors.backends import WHERE_OPTIONS, BackendSpec, backend_spec, load_backend, weights_of
+from actors.backends.catalogue import CHECKPOINTS
 from actors.base import Actor, fingerprint
 from actors.ingest import Ingest
 from actors.prompts import PROMPTS_VERSION
@@ -114,6 +114,7 @@ def resolve(config: RunConfig) -> tuple[PlannedActor, ...]:
         knobs = validated(actor.Config, config.actors.get(actor.__name__, {}), f"actors.{actor.__name__}")
         spec = backend_spec(actor.role, knobs.backend) if actor.role else None
         recipe = actor.recipe(knobs, revision(spec, knobs) if spec else "", config.seed)
+        recipe["options"] = {key: value for key, value in knobs.options.items() if key not in WHERE_OPTIONS}
         planned.append(PlannedActor(actor, knobs, spec, recipe))
     check_plan(planned)
     return tuple(planned)
@@ -124,11 +125,9 @@ def revision(spec: BackendSpec, config: ActorConfig) -> str:
     with the commit that the config pins, the prompts.
     """
     words = [spec.revision]
-    for place, repository in enumerate(spec.checkpoints):
-        model = config.options.get("model", repository) if place == 0 else repository
-        pinned = config.options.get("revision") if place == 0 else None
-        commit = pinned or getattr(CHECKPOINTS.get(model), "revision", "") or "unpinned"
-        words.append(f"{model}@{commit}")
+    for weights in weights_of(spec, config.options):
+        known = CHECKPOINTS.get(weights.model)
+        words.append(f"{weights.model}@{weights.revision or (known and known.revision) or 'unpinned'}")
     if spec.prompted:
         words.append(f"prompts {PROMPTS_VERSION}")
     return " ".join(words)

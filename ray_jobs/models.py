@@ -7,15 +7,14 @@ folder, on this machine: the workers of a cluster have their own.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from actors.backends import BACKENDS, BackendSpec
+from actors.backends import BACKENDS, BackendSpec, Weights, weights_of
 from actors.backends.catalogue import CHECKPOINTS
 from actors.backends.checkpoints import (
     MIRROR,
@@ -26,19 +25,6 @@ from actors.backends.checkpoints import (
 )
 from actors.pipeline import resolve
 from schemas.config import ConfigError, RunConfig, nearest
-
-_SECOND = ("components", "adapter")
-_MORE = ("lightx2v",)
-"""Options beside `model` that name weights: one of the first kind replaces a backend's second checkpoint, the
-others add one. `OPTION_revision` is the revision of each."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A folder, mirror or repository that a backend loads, and its revision, None for the pinned one."""
-
-    model: str
-    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,19 +58,6 @@ def choices(config: RunConfig, names: Sequence[str] = ()) -> list[Choice]:
             users[weights_of(spec, {})] = []
         found += [Choice(spec, weights, tuple(actors)) for weights, actors in users.items()]
     return [choice for choice in found if not names or choice.spec.name in names]
-
-
-def weights_of(spec: BackendSpec, options: Mapping[str, Any]) -> tuple[Weights, ...]:
-    """What a backend loads with these options."""
-    if not spec.checkpoints:
-        return ()
-    first, *rest = spec.checkpoints
-    found = [Weights(str(options.get("model") or first), options.get("revision"))]
-    given = [key for key in (*_SECOND, *_MORE) if options.get(key)]
-    if rest and given and given[0] in _SECOND:
-        rest = rest[1:]
-    found += [Weights(str(options[key]), options.get(f"{key}_revision")) for key in given]
-    return (*found, *(Weights(repo) for repo in rest))
 
 
 def missing_packages(spec: BackendSpec) -> list[str]:

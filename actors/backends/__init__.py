@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.config import ConfigError, nearest
@@ -29,8 +30,8 @@ class BackendSpec:
     num_gpus: float = 0.0
     seconds: float = 0.0
     """GPU seconds a sample on an H100 at 720p and 81 frames, for the plan; `docs/backends.md` has sources."""
-    checkpoints: tuple[str, ...] = ()
-    """Repositories of `CHECKPOINTS` that the backend loads unless an option names others."""
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+    """By the option that names other weights: the repository of `CHECKPOINTS` that is loaded without it."""
     imports: tuple[str, ...] = ()
     """Modules beyond the light set that must be installed where the backend runs."""
     extra: str = ""
@@ -41,6 +42,15 @@ class BackendSpec:
     """Packages of a runtime environment of its own, where they clash with the others'."""
 
 
+WHERE_OPTIONS = frozenset(
+    (
+        *("device", "offload", "features_on", "encode_batch", "rows_per_step"),
+        *("base_url", "api_key_env", "timeout_s", "max_retries", "max_concurrency", "check"),
+        *("tensor_parallel_size", "gpu_memory_utilization"),
+    )
+)
+"""Options that say where and how fast a backend works, not what comes out: no part of the fingerprint, so a
+run may continue on another kind of GPU or ask another server for the same model."""
 _EMBEDDED = "actors.backends.embedded"
 _TORCH: dict[str, Any] = {"imports": ("torch", "transformers", "diffusers"), "extra": "gpu"}
 BACKENDS: dict[tuple[str, str], BackendSpec] = {
@@ -119,7 +129,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "RAFT large, torchvision's",
             num_gpus=0.25,
             seconds=2.0,
-            checkpoints=("torchvision/raft_large",),
+            checkpoints={"model": "torchvision/raft_large"},
             **(_TORCH | {"imports": ("torch", "torchvision")}),
         ),
         BackendSpec(
@@ -131,7 +141,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "UniMatch (GMFlow), ptlflow's network: the paper's coarse camera filter",
             num_gpus=0.25,
             seconds=2.0,
-            checkpoints=("autonomousvision/unimatch",),
+            checkpoints={"model": "autonomousvision/unimatch"},
             **(_TORCH | {"imports": ("torch", "ptlflow")}),
         ),
         BackendSpec(
@@ -143,7 +153,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "Qwen3-VL-32B-Instruct of transformers: the paper's",
             num_gpus=1.0,
             seconds=2.5,
-            checkpoints=("Qwen/Qwen3-VL-32B-Instruct",),
+            checkpoints={"model": "Qwen/Qwen3-VL-32B-Instruct"},
             prompted=True,
             **_TORCH,
         ),
@@ -167,7 +177,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "Qwen3-VL-32B-Instruct in vLLM inside the actor, in a runtime environment of its own",
             num_gpus=1.0,
             seconds=1.0,
-            checkpoints=("Qwen/Qwen3-VL-32B-Instruct",),
+            checkpoints={"model": "Qwen/Qwen3-VL-32B-Instruct"},
             prompted=True,
             imports=("vllm",),
             extra="vllm",
@@ -182,7 +192,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "FLUX.2 [klein] 9B of diffusers: the paper's; the 4B of the option `model` is Apache-2.0",
             num_gpus=0.5,
             seconds=1.5,
-            checkpoints=("black-forest-labs/FLUX.2-klein-9B",),
+            checkpoints={"model": "black-forest-labs/FLUX.2-klein-9B"},
             **_TORCH,
         ),
         BackendSpec(
@@ -194,7 +204,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "Wan2.2-I2V-A14B of diffusers: the paper's; 40 steps, 4 with the option `lightx2v`",
             num_gpus=1.0,
             seconds=1056.0,
-            checkpoints=("Wan-AI/Wan2.2-I2V-A14B-Diffusers",),
+            checkpoints={"model": "Wan-AI/Wan2.2-I2V-A14B-Diffusers"},
             **_TORCH,
         ),
         BackendSpec(
@@ -206,7 +216,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "SAM 2.1 large of the package sam2, features encoded once for all passes",
             num_gpus=0.25,
             seconds=25.0,
-            checkpoints=("facebook/sam2.1-hiera-large",),
+            checkpoints={"model": "facebook/sam2.1-hiera-large"},
             **(_TORCH | {"imports": (*_TORCH["imports"], "sam2")}),
         ),
         BackendSpec(
@@ -218,7 +228,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "SAM 3's tracker of transformers, boxes as instances: the paper's",
             num_gpus=0.5,
             seconds=35.0,
-            checkpoints=("facebook/sam3",),
+            checkpoints={"model": "facebook/sam3"},
             **(_TORCH | {"extra": "sam3"}),
         ),
         BackendSpec(
@@ -230,7 +240,10 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "Wan2.2-Fun-A14B-Control: the paper's",
             num_gpus=1.0,
             seconds=1320.0,
-            checkpoints=("alibaba-pai/Wan2.2-Fun-A14B-Control", "Wan-AI/Wan2.2-I2V-A14B-Diffusers"),
+            checkpoints={
+                "model": "alibaba-pai/Wan2.2-Fun-A14B-Control",
+                "components": "Wan-AI/Wan2.2-I2V-A14B-Diffusers",
+            },
             **_TORCH,
         ),
         BackendSpec(
@@ -242,7 +255,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "Wan2.1-VACE-14B of diffusers, the second choice",
             num_gpus=1.0,
             seconds=1320.0,
-            checkpoints=("Wan-AI/Wan2.1-VACE-14B-diffusers",),
+            checkpoints={"model": "Wan-AI/Wan2.1-VACE-14B-diffusers"},
             **_TORCH,
         ),
         BackendSpec(
@@ -254,7 +267,10 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "EditScore on Qwen3-VL-8B with its LoRA, four passes: the paper's",
             num_gpus=0.5,
             seconds=6.4,
-            checkpoints=("Qwen/Qwen3-VL-8B-Instruct", "EditScore/EditScore-Qwen3-VL-8B-Instruct"),
+            checkpoints={
+                "model": "Qwen/Qwen3-VL-8B-Instruct",
+                "adapter": "EditScore/EditScore-Qwen3-VL-8B-Instruct",
+            },
             **(_TORCH | {"imports": (*_TORCH["imports"], "peft")}),
         ),
         BackendSpec(
@@ -269,6 +285,29 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A folder, mirror or repository that a backend loads, and its revision, None for the pinned one."""
+
+    model: str
+    revision: str | None = None
+
+
+MORE_WEIGHTS = ("lightx2v",)
+"""Options that name weights beside those of `BackendSpec.checkpoints`."""
+
+
+def weights_of(spec: BackendSpec, options: Mapping[str, Any]) -> tuple[Weights, ...]:
+    """What a backend loads with these options; `OPTION_revision` (of `model`: `revision`) pins each."""
+    named = {option: options.get(option) or repository for option, repository in spec.checkpoints.items()}
+    if spec.checkpoints:
+        named |= {option: options[option] for option in MORE_WEIGHTS if options.get(option)}
+    return tuple(
+        Weights(str(model), options.get("revision" if option == "model" else f"{option}_revision"))
+        for option, model in named.items()
+    )
 
 
 def backend_spec(role: str, name: str) -> BackendSpec:

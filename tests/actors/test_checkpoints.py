@@ -55,7 +55,7 @@ def snapshot(hub: Path, model: str, commit: str, branch: str = "") -> Path:
 
 
 def test_every_checkpoint_of_a_backend_is_in_the_table() -> None:
-    named = {repo for spec in BACKENDS.values() for repo in spec.checkpoints}
+    named = {repo for spec in BACKENDS.values() for repo in spec.checkpoints.values()}
     assert named <= set(CHECKPOINTS)
 
 

@@ -13,9 +13,9 @@ import torch
 import yaml
 from safetensors.torch import save
 
-from actors.backends import BACKENDS, backend_spec
+from actors.backends import BACKENDS, Weights, backend_spec, weights_of
 from actors.backends.catalogue import CHECKPOINTS
-from ray_jobs.models import Weights, choices, missing_packages, weights_of
+from ray_jobs.models import choices, missing_packages
 from ray_jobs.settings import load_config
 from schemas.config import ConfigError
 from tests.actors.checkpoints.servers import COMMIT, hub
