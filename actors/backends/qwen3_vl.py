@@ -91,6 +91,8 @@ class QwenChat:
             require_safetensors(adapter_folder)
         self._device = pick_device(device)
         _require_room(folder, self._device, model, pick_dtype(dtype), offload, quantization)
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size}: at least 1 is needed")
         self._batch_size = batch_size
         self._max_pixels, self._min_pixels = max_pixels, min_pixels
         try:
@@ -100,9 +102,7 @@ class QwenChat:
                 dtype=pick_dtype(dtype),
                 attn_implementation=attention,
                 device_map="auto" if offload == "sequential" else {"": self._device},
-                quantization_config=BitsAndBytesConfig(**QUANTIZATIONS[quantization])
-                if quantization
-                else None,
+                quantization_config=_quantized(quantization),
                 use_safetensors=True,
                 local_files_only=True,
             ).eval()
@@ -279,6 +279,10 @@ def _padded(prompts: Sequence[BatchFeature]) -> BatchFeature:
         if parts:
             batch[name] = torch.cat(parts)
     return BatchFeature(batch)
+
+
+def _quantized(name: str | None) -> BitsAndBytesConfig | None:
+    return BitsAndBytesConfig(**QUANTIZATIONS[name]) if name else None
 
 
 def _with_adapter(model: Any, folder: Path, *, merge: bool) -> Any:

@@ -320,6 +320,13 @@ def test_a_model_that_says_marks_gives_four_passes_through_generate_and_decoding
         assert {p.semantic_reasoning for p in passes} == {"as asked"}
 
 
+def test_the_agreeable_checkpoint_answers_both_questions(tmp_path: Path) -> None:
+    folder = tiny.build_agreeable(tmp_path / "agreeable")
+    scorer = EditScore(model=str(folder), adapter=None, device="cpu", num_pass=1, retries=0)
+    (only,) = passes_of(scorer.score([request("a")]), "a")
+    assert (only.semantic, only.perceptual) == ((24, 25), (24, 25))
+
+
 def test_missing_weights_of_the_judge_are_named_with_the_command_that_fetches_them() -> None:
     with pytest.raises(CheckpointError, match="hf download Qwen/Qwen3-VL-8B-Instruct"):
         EditScore()

@@ -23,8 +23,18 @@ from transformers import (
 from actors.backends.chat import ChatRequest
 from actors.backends.checkpoints import CheckpointError
 from actors.backends.qwen3_vl import QwenChat, QwenLanguageModel, SeededChoice
-from actors.roles import Frame, SceneRequest
+from actors.roles import (
+    CameraRequest,
+    CameraVerdict,
+    Frame,
+    GroundedObject,
+    GroundingRequest,
+    InstructionRequest,
+    LocatingRequest,
+    SceneRequest,
+)
 from tests.actors.checkpoints import qwen3_vl as tiny
+from tests.actors.control_requests import FrameClip, noise
 
 
 def picture(seed: int, height: int = 48, width: int = 64) -> Frame:
@@ -238,8 +248,19 @@ def test_a_saying_checkpoint_answers_by_the_words_of_the_prompt(tmp_path: Path) 
     }
 
 
-def test_the_language_model_role_runs_over_a_checkpoint(tmp_path: Path) -> None:
-    folder = tiny.build_saying(tmp_path / "saying", "A wooden desk stands in a quiet study.")
-    model = QwenLanguageModel(model=str(folder), device="cpu", batch_size=2, retries=1)
-    scenes = model.describe_scene([SceneRequest(key, picture(n)) for n, key in enumerate("ab")])
-    assert scenes == dict.fromkeys("ab", "A wooden desk stands in a quiet study.")
+def test_every_question_of_the_language_model_role_runs_over_a_checkpoint(tmp_path: Path) -> None:
+    folder = tiny.build_agreeable(tmp_path / "agreeable")
+    model = QwenLanguageModel(model=str(folder), device="cpu", batch_size=3, retries=0, camera_frames=4)
+    found = [GroundedObject(tiny.LABEL, tiny.BOX)]
+    one, two = picture(1), picture(2)
+    assert model.judge_camera([CameraRequest(key, FrameClip(noise(9))) for key in "ab"]) == dict.fromkeys(
+        "ab", CameraVerdict(static=True, reasoning="Walls and shelf stay in place.")
+    )
+    scenes = model.describe_scene([SceneRequest("a", one), SceneRequest("b", two)])
+    assert scenes["a"] == scenes["b"] == tiny.AGREEABLE["Describe the place that this picture shows"]
+    keyword = "nature: coastal lighthouse"
+    written = model.write_instruction([InstructionRequest("a", "A study.", "location", keyword, seed=3)])
+    assert written == {"a": tiny.INSTRUCTION}
+    assert model.ground([GroundingRequest("a", one, two, tiny.INSTRUCTION)]) == {"a": found}
+    located = model.locate([LocatingRequest("a", (one, two), (tiny.LABEL, "brown hat"))])
+    assert located == {"a": [[*found, GroundedObject("brown hat")]] * 2}

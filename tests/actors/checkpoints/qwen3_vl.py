@@ -54,6 +54,26 @@ _CONTEXT = 32768
 _LOUD = 100.0
 """Weight of the words in `build_saying`: their logits lead by hundreds, so sampling cannot miss them."""
 
+LABEL = "person in the middle"
+BOX = (300, 100, 700, 950)
+"""In thousandths of the frame."""
+INSTRUCTION = (
+    "Shift the background to a quiet beach at dusk, with low dunes and a wooden pier under an orange sky. "
+    "Waves roll onto the sand and the tall grass sways in a light wind, giving the scene a calm mood."
+)
+AGREEABLE = {
+    "Does the camera that filmed it stand still": "Walls and shelf stay in place.\nVERDICT: STATIC",
+    "Describe the place that this picture shows": (
+        "A small study with a wooden desk, a tall bookshelf and a window that lets in soft grey light "
+        "of the afternoon, where one person sits."
+    ),
+    "You write instructions for a model": INSTRUCTION,
+    "list the foreground that was kept": f'[{{"bbox_2d": {list(BOX)}, "label": "{LABEL}"}}]',
+    "Locate every instance that belongs": f'```json\n[{{"bbox_2d": {list(BOX)}, "label": "{LABEL}"}}]\n```',
+    "All the input images are AI-generated": '{"reasoning": "It is as asked.", "score": [24, 25]}',
+}
+"""Words of each question of `actors.prompts` and of EditScore, and an answer that every gate lets pass."""
+
 
 def build(folder: Path, *, seed: int = 0, hidden_size: int = 32, context: int = _CONTEXT) -> Path:
     """Random weights in float32: answers are noise."""
@@ -114,6 +134,11 @@ def build_saying(folder: Path, default: str, answers: Mapping[str, str] | None =
         head[tokens.convert_tokens_to_ids(default), asked] = _LOUD
         head[tokens.convert_tokens_to_ids("<|im_end|>"), answered] = _LOUD
     return _save(folder, model, processor)
+
+
+def build_agreeable(folder: Path) -> Path:
+    """One checkpoint for every question of the pipeline; see `AGREEABLE`."""
+    return build_saying(folder, "I do not know that question.", AGREEABLE)
 
 
 def _hidden(answers: int) -> int:
