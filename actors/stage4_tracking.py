@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pydantic import Field, field_validator
+
 from actors.base import Actor, Added, Sample, answered, objects_from, objects_to
-from actors.ops.bait import VoteAccumulator, anchor_indices
+from actors.ops.bait import NearVotes, VoteAccumulator, VoteResult, anchor_indices
 from actors.ops.boxes import to_absolute
 from actors.ops.masks import mask_npz_bytes, mask_share, pack_video, unpack_video
 from actors.roles import Anchor, Clip, LocatingRequest, SampleError
@@ -39,6 +41,21 @@ class AnchorGrounder(Actor[ActorConfig]):
 
 class ForegroundTrackerConfig(ActorConfig):
     min_vote_agreement: float | None = None
+    votes_per_frame: int | None = Field(
+        None,
+        ge=1,
+        description="passes that decide a frame, of its nearest anchors, odd; None: all (the paper)",
+    )
+    extend_votes_below: float | None = Field(
+        None, ge=0, le=1, description="a frame with less agreement hears further passes, two at a time"
+    )
+
+    @field_validator("votes_per_frame")
+    @classmethod
+    def _odd(cls, votes: int | None) -> int | None:
+        if votes is not None and votes % 2 == 0:
+            raise ValueError("votes_per_frame must be odd, else near passes tie")
+        return votes
 
 
 class ForegroundTracker(Actor[ForegroundTrackerConfig]):
@@ -53,11 +70,7 @@ class ForegroundTracker(Actor[ForegroundTrackerConfig]):
         anchors = anchors_from(sample.value("frame_objects"), clip)
         if not anchors:
             raise SampleError("no label was located on any anchor frame, so there is nothing to track")
-        vote = VoteAccumulator(clip.num_frames, clip.height, clip.width)
-        for word in self.model.track(clip, anchors):
-            vote.add(word)
-        result = vote.result()
-        del vote  # 75 MB of counts
+        result = self._voted(clip, anchors)
         packed = pack_video(self.model.refine(clip, unpack_video(result.packed, clip.width)))
         share = float(mask_share(packed, clip.width).mean())
         if share == 0.0:
@@ -68,6 +81,20 @@ class ForegroundTracker(Actor[ForegroundTrackerConfig]):
             "foreground_share": share,
         }
         return added
+
+    def _voted(self, clip: Clip, anchors: Sequence[Anchor]) -> VoteResult:
+        """The passes as far as their votes count, and farther where they disagree."""
+        vote = VoteAccumulator(clip.num_frames, clip.height, clip.width)
+        near = NearVotes(anchors, clip.num_frames, self.config.votes_per_frame)
+        below = self.config.extend_votes_below
+
+        def extend() -> list[Anchor] | None:
+            more = below is not None and near.hear_more(vote.disputed(below))
+            return near.anchors() if more else None
+
+        for word in self.model.track(clip, near.anchors(), extend):
+            vote.add(word)
+        return vote.result()
 
 
 def anchors_from(frame_objects: list[list[dict[str, Any]]], clip: Clip) -> list[Anchor]:

@@ -69,6 +69,10 @@ class FrameFeatures:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def nbytes(self) -> int:
+        return sum(level.nbytes for levels in self._frames for level in levels)
+
     def append(self, levels: Sequence[Tensor]) -> None:
         """Adds the frames of one encoder batch, every level (frames, C, H, W)."""
         self._own = [level.dtype for level in levels]

@@ -8,14 +8,15 @@ did speak, each with the weight one. On a tie the pixel is foreground if `ties_a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from actors.ops.masks import PackedRows, pack_rows
-from actors.roles import PassMask
+from actors.roles import Anchor, PassMask
 
 ANCHOR_FPS = 2.0
 """Round-2 grounding looks at two frames a second (the published figure): 0, 8, 16, ... at 16 fps."""
@@ -37,6 +38,41 @@ def anchor_indices(num_frames: int, fps: float = 16.0, anchor_fps: float = ANCHO
         raise ValueError(f"no anchors in {num_frames} frames at {fps} fps, {anchor_fps} anchors a second")
     stride = max(round(fps / anchor_fps), 1)
     return list(range(0, num_frames, stride))
+
+
+class NearVotes:
+    """Which passes vote on which frame: those of its nearest anchors, so that a pass runs only so far.
+
+    `votes_per_frame`: how many, None for all (the paper's rule). Of two anchors equally near the earlier one
+    counts first. The frames on which a pass counts are one stretch round its anchor.
+    """
+
+    def __init__(self, anchors: Sequence[Anchor], num_frames: int, votes_per_frame: int | None) -> None:
+        self._anchors = anchors
+        places = np.array([anchor.frame_index for anchor in anchors])
+        away = np.abs(np.arange(num_frames)[:, None] - places)
+        order = np.argsort(away, axis=1, kind="stable")
+        self._rank = np.argsort(order, axis=1, kind="stable")  # (T, N), 0: the nearest anchor of the frame
+        self._votes = np.full(num_frames, min(votes_per_frame or len(anchors), len(anchors)))
+
+    def anchors(self) -> list[Anchor]:
+        """The anchors, each with the span that its pass must cover."""
+        counts = self._rank < self._votes[:, None]
+        spanned = []
+        for number, anchor in enumerate(self._anchors):
+            frames = np.flatnonzero(counts[:, number])
+            first, last = (frames[0], frames[-1]) if len(frames) else (anchor.frame_index,) * 2
+            spanned.append(replace(anchor, first_frame=int(first), last_frame=int(last)))
+        return spanned
+
+    def hear_more(self, frames: Iterable[int]) -> bool:
+        """Two further passes on each of these frames; False where all passes speak there already.
+
+        On the way there a pass votes on the frames between as well.
+        """
+        frames = [frame for frame in frames if self._votes[frame] < len(self._anchors)]
+        self._votes[frames] = np.minimum(self._votes[frames] + 2, len(self._anchors))
+        return bool(frames)
 
 
 @dataclass(frozen=True)
@@ -85,21 +121,38 @@ class VoteAccumulator:
         np.add(counts, vote.mask.view(np.uint8), out=counts)
         self._reached[vote.frame_index] += 1
 
+    def disputed(self, below: float) -> list[int]:
+        """The frames on which less than this share of the pixels is agreed on, as `VoteResult.agreement`."""
+        frames = []
+        for frame, (yes, reached) in enumerate(zip(self._yes, self._reached.tolist(), strict=True)):
+            clear, region = _agreed_pixels(yes, reached)
+            if clear < below * region:
+                frames.append(frame)
+        return frames
+
     def result(self) -> VoteResult:
         """The majority over all votes so far, frame by frame."""
-        kernel = np.ones((2 * AGREEMENT_MARGIN_PX + 1,) * 2, np.uint8)
         agreed = considered = 0
         rows = []
         for yes, reached in zip(self._yes, self._reached.tolist(), strict=True):
             need = (reached + 1) // 2 if self._ties else reached // 2 + 1
             rows.append(pack_rows(yes >= need) if reached else pack_rows(np.zeros(yes.shape, np.bool_)))
-            if reached < 2:
-                continue
-            region = cv2.dilate((yes > 0).view(np.uint8), kernel).view(np.bool_)
-            majority = np.maximum(yes, (reached - yes.astype(np.int16)).astype(np.uint8))
-            # Exact in integers: majority / reached >= 0.8 without rounding 4 / 5 down.
-            clear = majority.astype(np.int32) * 100 >= round(AGREEMENT_SHARE * 100) * reached
-            agreed += int(np.count_nonzero(clear & region))
-            considered += int(np.count_nonzero(region))
+            clear, region = _agreed_pixels(yes, reached)
+            agreed += clear
+            considered += region
         agreement = agreed / considered if considered else 1.0
         return VoteResult(np.stack(rows), agreement, self._reached.copy())
+
+
+_GROWN = np.ones((2 * AGREEMENT_MARGIN_PX + 1,) * 2, np.uint8)
+
+
+def _agreed_pixels(yes: npt.NDArray[np.uint8], reached: int) -> tuple[int, int]:
+    """Of a frame's counts: pixels agreed on, and pixels looked at; none where fewer than two voted."""
+    if reached < 2:
+        return 0, 0
+    region = cv2.dilate((yes > 0).view(np.uint8), _GROWN).view(np.bool_)
+    majority = np.maximum(yes, (reached - yes.astype(np.int16)).astype(np.uint8))
+    # Exact in integers: majority / reached >= 0.8 without rounding 4 / 5 down.
+    clear = majority.astype(np.int32) * 100 >= round(AGREEMENT_SHARE * 100) * reached
+    return int(np.count_nonzero(clear & region)), int(np.count_nonzero(region))
