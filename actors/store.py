@@ -12,10 +12,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
+
+from actors.hashing import HashingThread, write_all
 
 MARKER = "sparkle-root.json"
 """Present in every root; a folder that holds other things and no marker is not ours."""
@@ -49,12 +51,28 @@ class Store(Protocol):
         ...
 
     def put_bytes_if_absent(self, key: str, data: bytes) -> Stored: ...
+    def put_stream_if_absent(self, key: str, chunks: Iterable[bytes]) -> Stored:
+        """Put what `chunks` gives, hashed while it goes by; never the whole of it in memory.
+
+        The key appears whole or not at all: an error of `chunks` is raised on and leaves nothing under the
+        key. Chunks must not change after they were given; any sizes, best about a MiB each.
+        """
+        ...
+
     def link_if_absent(self, key: str, existing: str) -> Stored:
         """Give the content of `existing` a second key without copying where the store can."""
         ...
 
     def get_bytes(self, key: str) -> bytes:
         """KeyError when there is nothing under the key."""
+        ...
+
+    def open_read(self, key: str) -> BinaryIO:
+        """The content from its first byte on, to be read once and closed. KeyError when there is nothing."""
+        ...
+
+    def size_bytes(self, key: str) -> int:
+        """Size of what is stored. KeyError when there is nothing."""
         ...
 
     def local_path(self, key: str) -> Path:
@@ -111,6 +129,17 @@ class LocalStore:
                 os.fsync(file.fileno())
             return self._link(path, key, len(data), hashlib.sha256(data).hexdigest())
 
+    def put_stream_if_absent(self, key: str, chunks: Iterable[bytes]) -> Stored:
+        with self.scratch() as folder, HashingThread() as digest:
+            path = Path(folder) / "stream"
+            size = 0
+            with path.open("wb", buffering=0) as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    size += write_all(file, chunk)
+                os.fsync(file.fileno())
+            return self._link(path, key, size, digest.hexdigest())
+
     def link_if_absent(self, key: str, existing: str) -> Stored:
         with self.scratch() as folder:
             path = Path(folder) / "link"
@@ -124,6 +153,12 @@ class LocalStore:
 
     def get_bytes(self, key: str) -> bytes:
         return self.local_path(key).read_bytes()
+
+    def open_read(self, key: str) -> BinaryIO:
+        return self.local_path(key).open("rb")
+
+    def size_bytes(self, key: str) -> int:
+        return self.local_path(key).stat().st_size
 
     def local_path(self, key: str) -> Path:
         path = self._path(key)
