@@ -23,14 +23,14 @@ from transformers import (
     AutoProcessor,
     BatchFeature,
     BitsAndBytesConfig,
-    LogitsProcessor,
     LogitsProcessorList,
 )
 
 from actors.backends.chat import ChatAnswer, ChatRequest
 from actors.backends.checkpoints import CheckpointError, checkpoint_folder, require_safetensors
-from actors.backends.devices import pick_device, pick_dtype, require_gpu_memory, seeded
+from actors.backends.devices import pick_device, pick_dtype, require_gpu_memory
 from actors.backends.prompted import PromptedLanguageModel, split_options
+from actors.backends.seeded_choice import SeededChoice
 
 MODEL = "Qwen/Qwen3-VL-32B-Instruct"
 """The paper's."""
@@ -211,49 +211,9 @@ class QwenLanguageModel(PromptedLanguageModel):
         super().__init__(QwenChat(**chatting), **prompting)
 
 
-class SeededChoice(LogitsProcessor):
-    """Chooses each row's next token by the row's own temperature, top_k, top_p and seed.
-
-    With greedy `generate` the chosen token is the only one left, so rows with different sampling, and greedy
-    ones, share a batch. The order is transformers': temperature, then top_k, then top_p of what is left.
-    """
-
-    def __init__(self, requests: Sequence[ChatRequest], prompt_tokens: int, device: torch.device) -> None:
-        def column(values: list[float]) -> torch.Tensor:
-            return torch.tensor(values, device=device).unsqueeze(1)
-
-        self._prompt_tokens = prompt_tokens
-        self._temperature = column([request.temperature or 1.0 for request in requests])
-        self._top_k = column([_top_k(request) for request in requests])
-        self._most = max(_top_k(request) for request in requests)
-        self._top_p = column([request.top_p for request in requests])
-        steps = max(request.max_new_tokens for request in requests)
-        self._draws = torch.stack([torch.rand(steps, generator=seeded(r.seed)) for r in requests]).to(device)
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """(rows, vocabulary) of logits to the same shape: 0 at the chosen token, -inf elsewhere."""
-        most = int(min(self._most, scores.shape[-1]))
-        ordered, tokens = scores.float().sort(dim=-1, descending=True, stable=True)
-        ordered, tokens = ordered[:, :most], tokens[:, :most]
-        rank = torch.arange(most, device=scores.device)
-        share = torch.where(rank < self._top_k, ordered / self._temperature, -torch.inf).softmax(-1)
-        ahead = share.cumsum(-1) - share
-        share = torch.where((ahead < self._top_p) | (rank == 0), share, 0.0)
-        draw = self._draws[:, input_ids.shape[1] - self._prompt_tokens].unsqueeze(1)
-        reached = share.cumsum(-1)
-        place = (reached <= draw * reached[:, -1:]).sum(-1, keepdim=True)
-        place = torch.minimum(place, (share > 0).sum(-1, keepdim=True) - 1)  # a draw of nearly 1, rounded
-        return torch.full_like(scores, -torch.inf).scatter(-1, tokens.gather(-1, place), 0.0)
-
-
 def _length(request: ChatRequest) -> tuple[int, int, str]:
     """What prompts are sorted by: pixels, then letters; those that differ in the seed only stay together."""
     return sum(frame.size for frame in (*request.images, *request.video)), len(request.text), request.key
-
-
-def _top_k(request: ChatRequest) -> float:
-    """Greedy is a choice among one."""
-    return 1.0 if request.temperature == 0 else float(request.top_k or math.inf)
 
 
 def _conversation(request: ChatRequest) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ from transformers import (
 
 from actors.backends.chat import ChatRequest
 from actors.backends.checkpoints import CheckpointError
-from actors.backends.qwen3_vl import QwenChat, QwenLanguageModel, SeededChoice
+from actors.backends.qwen3_vl import QwenChat, QwenLanguageModel
+from actors.backends.seeded_choice import SeededChoice
 from actors.roles import (
     CameraRequest,
     CameraVerdict,
@@ -119,7 +120,9 @@ def test_a_greedy_answer_is_the_one_of_transformers_own_generate(chat: QwenChat)
 
 
 def test_a_shorter_answer_in_a_batch_is_cut_to_its_own_length(chat: QwenChat) -> None:
-    short, long = asked("short", max_new_tokens=3), asked("long", max_new_tokens=12)
+    short, long = (
+        asked(key, max_new_tokens=tokens, temperature=1.0) for key, tokens in (("short", 3), ("long", 40))
+    )
     answers = {answer.key: answer for answer in chat.chat([short, long])}
     assert answers["short"].text == texts(chat, [short])["short"]
     assert not answers["short"].complete
