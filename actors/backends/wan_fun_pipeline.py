@@ -20,6 +20,7 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
 from diffusers.utils import logging
+from diffusers.utils.torch_utils import get_module_execution_device
 from PIL.Image import Image
 from safetensors.torch import load_file
 from torch import nn
@@ -141,9 +142,8 @@ class WanFunControlPipeline(WanImageToVideoPipeline):
 
     def _encoded(self, video: torch.Tensor) -> torch.Tensor:
         """(1, 3, T, H, W) in -1..1 as normalised latents."""
-        latents: torch.Tensor = self.vae.encode(
-            video.to(self._execution_device, self.vae.dtype)
-        ).latent_dist.mode()
+        video = video.to(get_module_execution_device(self.vae), self.vae.dtype)
+        latents: torch.Tensor = self.vae.encode(video).latent_dist.mode()
         mean, std = (
             torch.tensor(values).view(1, -1, 1, 1, 1).to(latents)
             for values in (self.vae.config.latents_mean, self.vae.config.latents_std)

@@ -33,11 +33,11 @@ class FrameClip:
 
     @property
     def width(self) -> int:
-        return self.content[0].shape[1]
+        return int(self.content[0].shape[1])
 
     @property
     def height(self) -> int:
-        return self.content[0].shape[0]
+        return int(self.content[0].shape[0])
 
     def frames(self, *, height: int | None = None) -> Iterator[Frame]:
         return iter(self.pick(range(self.num_frames), height=height))

@@ -1,10 +1,10 @@
-"""Wan2.2-Fun control with tiny random experts in the published layout: plumbing and channels, not pictures."""
+"""Wan2.2-Fun control with tiny random experts in the published layout: channels and plumbing, no pictures."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from torch.nn import functional
 from actors.backends.checkpoints import CheckpointError
 from actors.backends.wan22_fun_control import Wan22FunControl, control_frames
 from actors.roles import ControlRequest, Frame, SampleError
+from tests.actors.checkpoints.wan import LATENTS
 from tests.actors.checkpoints.wan_fun import (
-    LATENTS,
     original_state,
     save_fun_components,
     save_fun_control,
@@ -110,7 +110,8 @@ def test_the_same_request_gives_the_same_bytes_and_each_part_of_it_matters(
 def test_channels_are_noise_control_mask_and_start_picture(wan: Wan22FunControl) -> None:
     asked = control_request()
     _, latents = inputs_of(wan, asked)[0]
-    seen_noise, control, mask, start = latents[0].split([LATENTS, LATENTS, 4, LATENTS])
+    blocks = np.cumsum([0, LATENTS, LATENTS, 4, LATENTS])
+    seen_noise, control, mask, start = (latents[0, a:b] for a, b in itertools.pairwise(blocks))
     shape = (LATENTS, 2, HEIGHT // 8, WIDTH // 8)
     assert torch.equal(seen_noise, torch.randn(1, *shape, generator=torch.Generator().manual_seed(7))[0])
     assert torch.allclose(control, latents_of(wan, scaled(list(asked.control.frames()))), atol=1e-5)
@@ -123,17 +124,14 @@ def test_channels_are_noise_control_mask_and_start_picture(wan: Wan22FunControl)
 
 def test_a_latent_frame_of_no_reference_stands_before_the_video(wan: Wan22FunControl) -> None:
     weights = original_state(1)
-    embedded: list[tuple[torch.Tensor, torch.Tensor]] = []
+    embedded: list[torch.Tensor] = []
     expert = wan.pipeline.transformer
-    hook = expert.patch_embedding.register_forward_hook(
-        lambda _, given, patches: embedded.append((given[0], patches))
-    )
+    hook = expert.patch_embedding.register_forward_hook(lambda _, given, patches: embedded.append(patches))
     latents = torch.randn(1, 3 * LATENTS + 4, 3, 4, 6, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        result = expert(latents, torch.tensor([900.0]), torch.zeros(1, 8, 16), return_dict=False)[0]
+        expert(latents, torch.tensor([900.0]), torch.zeros(1, 8, 16))
     hook.remove()
-    ((_, patches),) = embedded
-    assert result.shape == (1, LATENTS, 3, 4, 6)
+    (patches,) = embedded
     assert torch.allclose(
         patches[:, :, 0], weights["ref_conv.bias"].view(1, -1, 1, 1).expand(1, -1, 2, 3), atol=1e-6
     ), "what ref_conv makes of zeros"
@@ -141,6 +139,20 @@ def test_a_latent_frame_of_no_reference_stands_before_the_video(wan: Wan22FunCon
         latents, weights["patch_embedding.weight"], weights["patch_embedding.bias"], stride=(1, 2, 2)
     )
     assert torch.allclose(patches[:, :, 1:], of_video, atol=1e-5)
+
+
+def test_the_result_is_of_the_video_without_its_reference(wan: Wan22FunControl) -> None:
+    def marked(_: Any, given: Any, patches: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.ones_like(patches[:, :6]), torch.zeros_like(patches[:, 6:])], dim=1)
+
+    expert = wan.pipeline.transformer
+    hook = expert.proj_out.register_forward_hook(marked)  # 6 patches a latent frame, the reference is marked
+    latents = torch.zeros(1, 3 * LATENTS + 4, 3, 4, 6)
+    with torch.no_grad():
+        result = expert(latents, torch.tensor([900.0]), torch.zeros(1, 8, 16)).sample
+    hook.remove()
+    assert result.shape == (1, LATENTS, 3, 4, 6)
+    assert (result == 0).all()
 
 
 def test_the_high_noise_expert_denoises_above_the_boundary_and_the_other_below(
@@ -199,8 +211,8 @@ def test_bfloat16_experts_work_beside_a_float32_vae(folders: Folders) -> None:
 
 
 @pytest.fixture
-def copies(folders: Folders, tmp_path: Path) -> Iterator[Folders]:
-    yield Folders(
+def copies(folders: Folders, tmp_path: Path) -> Folders:
+    return Folders(
         shutil.copytree(folders.model, tmp_path / "model"),
         shutil.copytree(folders.components, tmp_path / "components"),
     )
@@ -221,7 +233,7 @@ def test_the_repositorys_own_pickles_are_refused(copies: Folders) -> None:
 
 def test_a_download_that_is_not_complete_is_refused(copies: Folders) -> None:
     next(copies.model.glob("high_noise_model/*00001-of-00002*")).unlink()
-    with pytest.raises(CheckpointError, match="high_noise_model holds no expert of .*, or not all of it"):
+    with pytest.raises(CheckpointError, match=r"high_noise_model holds no expert of .*, or not all of it"):
         Wan22FunControl(**copies.options)
 
 

@@ -14,7 +14,8 @@ import torch
 from actors.backends.checkpoints import CheckpointError
 from actors.backends.wan_vace import WanVace
 from actors.roles import ControlRequest, SampleError
-from tests.actors.checkpoints.wan_fun import LATENTS, save_tiny_vace
+from tests.actors.checkpoints.wan import LATENTS
+from tests.actors.checkpoints.wan_fun import save_tiny_vace
 from tests.actors.control_requests import (
     HEIGHT,
     WIDTH,
@@ -80,7 +81,8 @@ def test_the_same_request_gives_the_same_bytes_and_each_part_of_it_matters(
 
 def test_the_start_picture_is_kept_and_the_control_frames_after_it_guide(vace: WanVace) -> None:
     asked = control_request()
-    kept, guiding, mask = control_of(vace, asked).split([LATENTS, LATENTS, 64])
+    control = control_of(vace, asked)
+    kept, guiding, mask = control[:LATENTS], control[LATENTS : 2 * LATENTS], control[2 * LATENTS :]
     frames = torch.from_numpy(np.stack([asked.start_image, *list(asked.control.frames())[1:]])).float()
     start, after = frames / 127.5 - 1, frames / 127.5 - 1
     start[1:], after[:1] = 0, 0
