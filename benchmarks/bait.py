@@ -97,14 +97,14 @@ def square_anchor(index: int, count: int, size: tuple[int, int] = (96, 64), *, l
 
 
 @contextlib.contextmanager
-def in_memory(clip: Clip, side: int) -> Iterator[None]:
+def in_memory(clip: Clip, predictor: Any) -> Iterator[None]:
     """Hands the package's loader the frames of `clip`, in the place of a folder of JPEG files."""
     module = sam2.sam2_video_predictor
-    frames = torch.stack([pixel_values(frame, side) for frame in clip.frames()])
+    frames = pixel_values(list(clip.frames()), predictor.image_size, predictor.device)
     theirs = module.load_video_frames, module.tqdm
 
-    def loaded(*, compute_device: torch.device, **unused: Any) -> tuple[Tensor, int, int]:
-        return frames.to(compute_device), clip.height, clip.width
+    def loaded(**unused: Any) -> tuple[Tensor, int, int]:
+        return frames, clip.height, clip.width
 
     module.load_video_frames, module.tqdm = loaded, lambda order, **words: order
     try:
@@ -113,19 +113,19 @@ def in_memory(clip: Clip, side: int) -> Iterator[None]:
         module.load_video_frames, module.tqdm = theirs
 
 
-def upstream_passes(
-    predictor: Any, clip: Clip, anchors: Sequence[Anchor]
-) -> Iterator[tuple[PassMask, Tensor]]:
-    """One run of the package's predictor an anchor, forward and backward; logits (labels, H, W)."""
-    with in_memory(clip, predictor.image_size):
-        for number, anchor in enumerate(anchors):
-            state = predictor.init_state("")
-            for label, box in enumerate(anchor.boxes.values()):
-                predictor.add_new_points_or_box(state, anchor.frame_index, label, box=list(box))
-            for reverse in (False, True):
-                for frame, _, logits in predictor.propagate_in_video(state, reverse=reverse):
-                    mask = (logits[:, 0] > 0).any(dim=0).cpu().numpy()
-                    yield PassMask(number, frame, mask), logits[:, 0]
+def upstream_passes(predictor: Any, anchors: Sequence[Anchor]) -> Iterator[tuple[PassMask, Tensor]]:
+    """One run of the package's predictor an anchor, forward and backward; logits (labels, H, W).
+
+    `in_memory` must be open.
+    """
+    for number, anchor in enumerate(anchors):
+        state = predictor.init_state("")
+        for label, box in enumerate(anchor.boxes.values()):
+            predictor.add_new_points_or_box(state, anchor.frame_index, label, box=list(box))
+        for reverse in (False, True):
+            for frame, _, logits in predictor.propagate_in_video(state, reverse=reverse):
+                mask = (logits[:, 0] > 0).any(dim=0).cpu().numpy()
+                yield PassMask(number, frame, mask), logits[:, 0]
 
 
 @dataclass
@@ -158,7 +158,7 @@ class Bench:
 
         self.upstream.forward_image = timed
         try:
-            yield from upstream_passes(self.upstream, self.clip, anchors)
+            yield from upstream_passes(self.upstream, anchors)
         finally:
             del self.upstream.forward_image
 
@@ -282,7 +282,7 @@ def report(console: Console, bench: Bench, anchors: Sequence[Anchor], naive: int
     bench.peak_gib()
     differences = Differences(kept)
     naive_s = 0.0
-    with bench.autocast():
+    with bench.autocast(), in_memory(clip, bench.upstream):
         words = bench.naive(anchors[:naive])
         while True:
             word, seconds = bench.clocked(lambda: next(words, None))

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -206,9 +205,10 @@ def pass_masks(advance: Advance, height: int, width: int) -> Iterator[PassMask]:
     big = torch.nn.functional.interpolate(
         advance.logits[:, None].float(), (height, width), mode="bilinear", align_corners=False
     )
-    seen = (big[:, 0] > 0).cpu().numpy()
-    for number, frame, rows in advance.words:
-        yield PassMask(number, frame, np.asarray(seen[rows].any(axis=0)))
+    seen = big[:, 0] > 0
+    masks = torch.stack([seen[rows].any(dim=0) for _, _, rows in advance.words]).cpu().numpy()
+    for (number, frame, _), mask in zip(advance.words, masks, strict=True):
+        yield PassMask(number, frame, mask)
 
 
 def in_batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:

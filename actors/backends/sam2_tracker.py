@@ -140,9 +140,9 @@ class Sam2Rows:
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> None:
         """Runs the image encoder on the clip's next frames."""
-        pixels = torch.stack([pixel_values(frame, self._model.image_size) for frame in frames])
+        pixels = pixel_values(frames, self._model.image_size, self._model.device)
         with self._autocast():
-            out = self._model.forward_image(pixels.to(self._model.device))
+            out = self._model.forward_image(pixels)
         self.features.append(out["backbone_fpn"])
         self._positions = [level[:1] for level in out["vision_pos_enc"]]
 
@@ -236,11 +236,12 @@ class Sam2Rows:
         return torch.autocast(self._model.device.type, self._dtype)
 
 
-def pixel_values(frame: Frame, side: int) -> Tensor:
-    """(3, side, side) float32, scaled and normalised as the package does with a folder of frames."""
-    small = np.asarray(Image.fromarray(frame).resize((side, side)))
-    pixels = torch.from_numpy(small / 255.0).permute(2, 0, 1).float()
-    return (pixels - torch.tensor(IMAGE_MEAN)[:, None, None]) / torch.tensor(IMAGE_STD)[:, None, None]
+def pixel_values(frames: Sequence[Frame], side: int, device: torch.device) -> Tensor:
+    """(frames, 3, side, side) float32, scaled and normalised as the package does with a folder."""
+    small = [np.asarray(Image.fromarray(frame).resize((side, side))) for frame in frames]
+    pixels = torch.from_numpy(np.stack(small)).to(device).permute(0, 3, 1, 2).float() / 255.0
+    mean, std = (torch.tensor(three, device=device)[:, None, None] for three in (IMAGE_MEAN, IMAGE_STD))
+    return (pixels - mean) / std
 
 
 def place_of(features_on: str, device: torch.device) -> torch.device:

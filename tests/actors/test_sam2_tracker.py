@@ -16,7 +16,15 @@ from actors.backends.checkpoints import CheckpointError
 from actors.backends.lockstep import advance_together, in_batches
 from actors.backends.sam2_tracker import CONFIGS, Sam2Rows, Sam2Tracker
 from actors.roles import Anchor
-from benchmarks.bait import SMOKE, SMOKE_SIDE, MemoryClip, moving_squares, square_anchor, upstream_passes
+from benchmarks.bait import (
+    SMOKE,
+    SMOKE_SIDE,
+    MemoryClip,
+    in_memory,
+    moving_squares,
+    square_anchor,
+    upstream_passes,
+)
 from tests.actors.checkpoints.sam import sam2_folder
 
 FRAMES = 18
@@ -57,8 +65,9 @@ def upstream(tracker: Sam2Tracker) -> Logits:
     """N separate runs of the package's own predictor, at the clip's size."""
     predictor = build_sam2_video_predictor(CONFIGS["tiny"], device="cpu", hydra_overrides_extra=list(SMOKE))
     predictor.load_state_dict(tracker._model.state_dict())
-    passes = upstream_passes(predictor, CLIP, ANCHORS)
-    return {(word.anchor_index, word.frame_index): logits for word, logits in passes}
+    with in_memory(CLIP, predictor):
+        passes = upstream_passes(predictor, ANCHORS)
+        return {(word.anchor_index, word.frame_index): logits for word, logits in passes}
 
 
 def at_clip_size(logits: torch.Tensor) -> torch.Tensor:
