@@ -143,7 +143,7 @@ class WanFunControlPipeline(WanImageToVideoPipeline):
     def _encoded(self, video: torch.Tensor) -> torch.Tensor:
         """(1, 3, T, H, W) in -1..1 as normalised latents."""
         video = video.to(get_module_execution_device(self.vae), self.vae.dtype)
-        latents: torch.Tensor = self.vae.encode(video).latent_dist.mode()
+        latents: torch.Tensor = self.vae.encode(video).latent_dist.mode().float()
         mean, std = (
             torch.tensor(values).view(1, -1, 1, 1, 1).to(latents)
             for values in (self.vae.config.latents_mean, self.vae.config.latents_std)
