@@ -86,14 +86,15 @@ class PublishReport:
 
 
 def publish(
-    root: str, *, config: RunConfig | None = None, report: Report = quiet, repack: bool = False
+    root: str, *, config: RunConfig | None = None, report: Report = quiet, repack: bool | None = None
 ) -> PublishReport:
     """Make ROOT/release/ what journal and thresholds say, rewriting only what differs.
 
     Args:
         config: thresholds and release settings; by default those of the newest run.
         report: gets a line for every part that is written.
-        repack: cut the parts afresh instead of keeping the boundaries of the plan before.
+        repack: True cuts the parts afresh instead of keeping the boundaries of the plan before, False keeps
+            them even when small parts pile up.
 
     Raises:
         StoreError: the folder is no root of ours, holds no run, or lacks an artifact that its journal names.
@@ -116,7 +117,7 @@ def publish(
 
 
 def _publish(
-    store: Store, state: RootState, config: RunConfig, report: Report, repack: bool
+    store: Store, state: RootState, config: RunConfig, report: Report, repack: bool | None
 ) -> PublishReport:
     planned = resolve(config)
     verdicts = state.verdicts(config)
@@ -209,7 +210,7 @@ def _accepted(state: RootState, verdicts: pa.Table) -> pa.Table:
 
 
 def _shard_plan(
-    store: Store, state: RootState, accepted: pa.Table, shard_bytes: int, repack: bool
+    store: Store, state: RootState, accepted: pa.Table, shard_bytes: int, repack: bool | None
 ) -> pa.Table:
     """The durable plan: the newest one if it still holds, else the next, stored before any byte of a part."""
     names = list(store.keys(PLANS))
@@ -217,13 +218,16 @@ def _shard_plan(
         pq.read_table(store.local_path(names[-1]), partitioning=None) if names else shards.PLAN.empty_table()
     )
     metadata = {**shards.PLAN.metadata, b"shard_bytes": str(shard_bytes).encode()}
-    keep = not repack and (before.schema.metadata or {}).get(b"shard_bytes") == metadata[b"shard_bytes"]
+    keep = (
+        repack is not True and (before.schema.metadata or {}).get(b"shard_bytes") == metadata[b"shard_bytes"]
+    )
     boundaries = _boundaries(before) if keep else {}
     tables = [shards.PLAN.empty_table()]
     for theme in pc.unique(accepted["edit_type"]).to_pylist():
         mine = accepted.filter(pc.equal(accepted["edit_type"], theme))
         for kind in release.KINDS:
-            tables.append(_kind_plan(mine, theme, kind, shard_bytes, boundaries.get((theme, kind), [])))
+            parts = boundaries.get((theme, kind), [])
+            tables.append(_kind_plan(mine, theme, kind, shard_bytes, parts, may_repack=repack is None))
     plan = pa.concat_tables(tables).replace_schema_metadata(metadata).combine_chunks()
     if names and plan.equals(before) and keep:
         return plan
@@ -233,11 +237,21 @@ def _shard_plan(
     return plan
 
 
-def _kind_plan(mine: pa.Table, theme: str, kind: str, shard_bytes: int, boundaries: list[str]) -> pa.Table:
+def _kind_plan(
+    mine: pa.Table,
+    theme: str,
+    kind: str,
+    shard_bytes: int,
+    before: Sequence[tuple[str, int]],
+    *,
+    may_repack: bool,
+) -> pa.Table:
     ids = mine["sample_id"].to_pylist()
     sizes = mine[f"{kind}.size_bytes"].to_numpy()
-    starts = shards.cut_as_before(ids, sizes, shard_bytes, boundaries)
-    part = np.searchsorted(np.asarray(starts), np.arange(len(ids)), side="right") - 1
+    firsts = [first for first, _ in before]
+    starts = shards.cut_as_before(ids, sizes, shard_bytes, firsts, may_repack=may_repack)
+    numbers = np.asarray(shards.numbered_as_before(ids, starts, before), dtype=np.int64)
+    part = numbers[np.searchsorted(np.asarray(starts), np.arange(len(ids)), side="right") - 1]
     return pa.table(
         {
             "shard": [release.shard_path(theme, kind, number) for number in part.tolist()],
@@ -251,14 +265,14 @@ def _kind_plan(mine: pa.Table, theme: str, kind: str, shard_bytes: int, boundari
     )
 
 
-def _boundaries(plan: pa.Table) -> dict[tuple[str, str], list[str]]:
-    """First ids of the parts, by theme and kind."""
-    result: dict[tuple[str, str], list[str]] = {}
+def _boundaries(plan: pa.Table) -> dict[tuple[str, str], list[tuple[str, int]]]:
+    """First id and number of the parts, by theme and kind."""
+    result: dict[tuple[str, str], list[tuple[str, int]]] = {}
     firsts = plan.group_by("shard", use_threads=False).aggregate([("sample_id", "min")])
     for row in firsts.to_pylist():
         place = release.classify(row["shard"])
         if place is not None:
-            result.setdefault((place.theme, place.kind), []).append(row["sample_id_min"])
+            result.setdefault((place.theme, place.kind), []).append((row["sample_id_min"], place.part))
     return {key: sorted(ids) for key, ids in result.items()}
 
 

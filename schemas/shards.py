@@ -120,13 +120,18 @@ REPACK_ABOVE = 1.5
 
 
 def cut_as_before(
-    ids: Sequence[str], size_bytes: npt.NDArray[np.int64], shard_bytes: int, boundaries: Sequence[str]
+    ids: Sequence[str],
+    size_bytes: npt.NDArray[np.int64],
+    shard_bytes: int,
+    boundaries: Sequence[str],
+    *,
+    may_repack: bool = True,
 ) -> list[int]:
     """`cut`, but a part that begins at a boundary of the plan before still does.
 
     `ids` are sorted; `boundaries` are the first ids of the parts there were, sorted. So a removed sample
     changes its own part, and an added one its own part and at most one more. When small parts pile up,
-    everything is cut afresh.
+    everything is cut afresh, unless that is forbidden: a takedown touches the parts it must and no other.
     """
     fresh = cut(size_bytes, shard_bytes)
     if not boundaries or not len(ids):
@@ -136,7 +141,33 @@ def cut_as_before(
     starts = [
         first + start for first, last in pairwise(edges) for start in cut(size_bytes[first:last], shard_bytes)
     ]
-    return starts if len(starts) <= REPACK_ABOVE * len(fresh) + 1 else fresh
+    return fresh if may_repack and len(starts) > REPACK_ABOVE * len(fresh) + 1 else starts
+
+
+def numbered_as_before(
+    ids: Sequence[str], starts: Sequence[int], before: Sequence[tuple[str, int]]
+) -> list[int]:
+    """Numbers of the parts that begin at these indices of `ids`.
+
+    The first part from a boundary of the plan before keeps the number that it had, so a part that lost all
+    its members leaves a gap and the parts after it stay what they are. Parts that were cut afresh are
+    numbered from 0.
+
+    Args:
+        before: first id and number of each part of the plan before, by first id.
+    """
+    names = np.asarray(ids)
+    edges = {0, *np.searchsorted(names, np.asarray([first for first, _ in before[1:]], dtype=names.dtype))}
+    if not before or not (edges - {len(names)}) <= set(starts):
+        return list(range(len(starts)))
+    numbers: list[int] = []
+    group = -1
+    for start in starts:
+        mine = max(int(np.searchsorted(np.asarray([first for first, _ in before]), names[start], "right")), 1)
+        following = numbers[-1] + 1 if numbers else 0
+        numbers.append(max(following, before[mine - 1][1]) if mine != group else following)
+        group = mine
+    return numbers
 
 
 def index_table(shard: str, written: WrittenShard, members: Sequence[Member]) -> pa.Table:

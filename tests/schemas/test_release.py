@@ -130,6 +130,42 @@ def test_removed_and_added_members_move_no_boundary_far_away(
         assert last - first == 1 or shards.tar_size(array[kept][first:last]) <= limit
 
 
+def test_a_part_that_loses_all_its_members_leaves_a_gap_and_the_others_their_numbers() -> None:
+    ids = [f"{number:06d}" for number in range(6)]
+    before = [("000000", 0), ("000002", 1), ("000004", 2)]
+    assert shards.numbered_as_before(ids, [0, 2, 4], before) == [0, 1, 2]
+    assert shards.numbered_as_before([*ids[:2], *ids[4:]], [0, 2], before) == [0, 2]
+    assert shards.numbered_as_before(ids[2:], [0, 2], before) == [1, 2]
+    assert shards.numbered_as_before(ids, [0, 3], before) == [0, 1], "cut afresh"
+    assert shards.numbered_as_before(ids, [0, 1, 2, 4], before) == [0, 1, 2, 3], "no number twice"
+    gap = [("000000", 0), ("000004", 2)]
+    assert shards.numbered_as_before([*ids[:2], *ids[4:], "000007"], [0, 2, 4], gap) == [0, 2, 3]
+
+
+@given(sizes, st.integers(20_480, 200_000), st.data())
+def test_a_takedown_changes_only_the_parts_that_held_what_is_taken_down(
+    found: list[int], limit: int, data: st.DataObject
+) -> None:
+    ids = [f"{number:06d}" for number in range(len(found))]
+    array = np.array(found, np.int64)
+    parts = parts_of(ids, array, limit, [])
+    kept = sorted(data.draw(st.sets(st.integers(0, len(ids) - 1), min_size=1)))
+    after = parts_of([ids[i] for i in kept], array[kept], limit, [(p[0], n) for n, p in parts.items()])
+    names = {ids[i] for i in kept}
+    assert after == {
+        number: left for number, part in parts.items() if (left := [n for n in part if n in names])
+    }
+
+
+def parts_of(
+    ids: list[str], sizes: np.ndarray, limit: int, before: list[tuple[str, int]]
+) -> dict[int, list[str]]:
+    starts = shards.cut_as_before(ids, sizes, limit, [first for first, _ in before], may_repack=False)
+    numbers = shards.numbered_as_before(ids, starts, before)
+    edges = [*starts, len(ids)]
+    return {n: ids[first:last] for n, (first, last) in zip(numbers, pairwise(edges), strict=True)}
+
+
 def write(members: list[tuple[str, bytes]]) -> tuple[bytes, list[Member], shards.WrittenShard]:
     listed = [Member(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in members]
     out = io.BytesIO()
