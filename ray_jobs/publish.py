@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +21,10 @@ from actors.journal import parquet_bytes
 from actors.pipeline import STEPS, resolve, thresholds
 from actors.store import Store, open_root
 from ray_jobs.card import card_text
-from ray_jobs.release_folder import PublishError, ReleaseFolder, Report, quiet, replace_file
+from ray_jobs.release_folder import ReleaseFolder, Report, quiet, replace_file
 from ray_jobs.root import RootState, read_actor, read_root
 from ray_jobs.runs import all_records, ended, newest_run, open_deciding_run
+from ray_jobs.sealing import PLANS, PublishError, newest_plan, planned_shards
 from schemas import release, shards
 from schemas.config import RunConfig
 from schemas.gates import Step
@@ -39,9 +39,7 @@ from schemas.manifest import (
     funnels,
 )
 from schemas.records import THEMES, release_path
-from schemas.shards import Member
 
-PLANS = "journal/plan"
 _ADDED_BY: dict[str, Step] = {name: step for step in STEPS for name in step.adds}
 _REPEATED = [
     "edit_type",
@@ -148,8 +146,9 @@ def _publish(
     folder.text(release.CARD, [card_text(config.release, planned, counts, accepted)])
     for path, key in previews:
         folder.link(path, key)
-    written = {path: folder.shard(path, members, keys) for path, members, keys in _parts(plan)}
-    folder.finish((path, written[path], members) for path, members, _ in _parts(plan))
+    parts = list(planned_shards(plan))
+    written = folder.shards(parts)
+    folder.finish((part.path, written[part.path], part.members) for part in parts)
     return PublishReport(
         release=f"{store.uri}/release",
         funnels=counts,
@@ -214,9 +213,8 @@ def _shard_plan(
 ) -> pa.Table:
     """The durable plan: the newest one if it still holds, else the next, stored before any byte of a part."""
     names = list(store.keys(PLANS))
-    before = (
-        pq.read_table(store.local_path(names[-1]), partitioning=None) if names else shards.PLAN.empty_table()
-    )
+    newest = newest_plan(store)
+    before = shards.PLAN.empty_table() if newest is None else newest
     metadata = {**shards.PLAN.metadata, b"shard_bytes": str(shard_bytes).encode()}
     keep = (
         repack is not True and (before.schema.metadata or {}).get(b"shard_bytes") == metadata[b"shard_bytes"]
@@ -274,22 +272,6 @@ def _boundaries(plan: pa.Table) -> dict[tuple[str, str], list[tuple[str, int]]]:
         if place is not None:
             result.setdefault((place.theme, place.kind), []).append((row["sample_id_min"], place.part))
     return {key: sorted(ids) for key, ids in result.items()}
-
-
-def _parts(plan: pa.Table) -> Iterator[tuple[str, list[Member], list[str]]]:
-    """Parts in the order of the plan: path, members, the artifacts' keys."""
-    encoded = plan["shard"].combine_chunks().dictionary_encode()
-    index = encoded.indices.to_numpy()
-    edges = [*np.flatnonzero(np.diff(index, prepend=-1)).tolist(), len(index)]
-    for start, end in pairwise(edges):
-        rows = plan.slice(start, end - start)
-        members = [
-            Member(name, size, digest)
-            for name, size, digest in zip(
-                *(rows[column].to_pylist() for column in ("name", "size_bytes", "sha256")), strict=True
-            )
-        ]
-        yield rows["shard"][0].as_py(), members, rows["path"].to_pylist()
 
 
 def _previews(

@@ -7,27 +7,21 @@ under its name; the note goes before the part changes and comes back after, so a
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from actors.store import Store, StoreError
+from actors.store import Store
+from ray_jobs.sealing import NOTES, PlannedShard, PublishError, note_key, seal, sealed
 from schemas import release, shards
-from schemas.shards import Member, ShardError, WrittenShard
+from schemas.shards import Member, WrittenShard
 
-NOTES = "journal/release"
-"""One note a part: which content lies under its name. Taken away before the part changes, written after."""
 Report = Callable[[str], None]
 
 
 def quiet(message: str) -> None:
     """The report of a publish that is to say nothing."""
-
-
-class PublishError(StoreError):
-    """The release cannot be made from what the root holds; the message names sample and file."""
 
 
 def replace_file(store: Store, key: str, path: Path) -> bool:
@@ -88,36 +82,21 @@ class ReleaseFolder:
             ) from None
         self.written += 1
 
-    def shard(self, path: str, members: Sequence[Member], keys: Sequence[str]) -> WrittenShard:
-        """One tar part; not touched when its note says that it has this content."""
-        content = shards.content_digest(members)
-        note_key = f"{NOTES}/{path}.json"
-        note = json.loads(self.store.get_bytes(note_key)) if self.store.exists(note_key) else None
-        if note is not None and note["content"] == content and self._has_size(path, note["size_bytes"]):
-            self.shards_kept += 1
-            return WrittenShard(note["size_bytes"], note["sha256"])
-        self._touch()
-        self.store.delete(note_key)
-        self.store.delete(_key(path))
-        with self.store.scratch() as scratch:
-            file = Path(scratch) / "shard"
-            try:
-                with file.open("wb") as out:
-                    shard = shards.write_tar(
-                        out, members, lambda index: self.store.local_path(keys[index]).open("rb")
-                    )
-            except KeyError as error:
-                raise PublishError(f"{path} cannot be made: {error.args[0]}") from None
-            except ShardError as error:
-                raise PublishError(f"{path} cannot be made: {error}") from None
-            stored = self.store.put_file_if_absent(_key(path), file)
-        if stored.sha256 != shard.sha256:
-            raise PublishError(f"another publish wrote {path} at the same moment")
-        note = {"content": content, "size_bytes": shard.size_bytes, "sha256": shard.sha256}
-        self.store.put_bytes_if_absent(note_key, json.dumps(note).encode())
-        self.shards_written += 1
-        self.report(f"{path}: {len(members)} samples, {shard.size_bytes:,} bytes")
-        return shard
+    def shards(self, planned: Sequence[PlannedShard]) -> dict[str, WrittenShard]:
+        """All tar parts; those whose note says that they have their content are not touched."""
+        written = {part.path: there for part in planned if (there := sealed(self.store, part))}
+        self.shards_kept += len(written)
+        missing = [part for part in planned if part.path not in written]
+        for part in missing:  # here, so that what a late worker of a dead publish does is a put at most
+            self._touch()
+            self.store.delete(note_key(part.path))
+            self.store.delete(_key(part.path))
+        for part in missing:
+            written[part.path] = seal(self.store, part)
+            self.shards_written += 1
+            size = written[part.path].size_bytes
+            self.report(f"{part.path}: {len(part.members)} samples, {size:,} bytes")
+        return written
 
     def finish(self, written: Iterable[tuple[str, WrittenShard, Sequence[Member]]]) -> None:
         """Write `shards.parquet`, which says that everything else is there."""
@@ -150,10 +129,6 @@ class ReleaseFolder:
         if self._complete:
             self.store.delete(_key(release.SHARD_INDEX))
             self._complete = False
-
-    def _has_size(self, path: str, size_bytes: int) -> bool:
-        key = _key(path)
-        return self.store.exists(key) and self.store.local_path(key).stat().st_size == size_bytes
 
 
 def _key(path: str) -> str:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +25,8 @@ MAX_NAME_BYTES = 100
 MAX_MEMBER_BYTES = 8**11 - 1
 """Limits of a plain USTAR header: more needs extensions that not all readers know."""
 _CHUNK = 1 << 20
+_OWN_WRITE = 128 << 10
+"""Pieces below are gathered: joining costs a copy, which is cheaper than a write only for small ones."""
 
 PLAN = pa.schema(
     [
@@ -206,39 +207,56 @@ def header(name: str, size_bytes: int) -> bytes:
     return info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
 
 
-def write_tar(
-    out: BinaryIO, members: Sequence[Member], open_member: Callable[[int], BinaryIO]
-) -> WrittenShard:
-    """Write one part; `open_member` gives the data of the member with this index.
+def checked(member: Member, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The content of one artifact as it goes by.
 
     Raises:
-        ShardError: an artifact is not what the plan says (size or digest).
+        ShardError: size or digest are not what the plan says; known at the last chunk, or where the
+            artifact grows too long.
     """
-    shard = hashlib.sha256()
-    written = 0
-
-    def put(data: bytes) -> None:
-        nonlocal written
-        out.write(data)
-        shard.update(data)
-        written += len(data)
-
-    for index, member in enumerate(members):
-        put(header(member.name, member.size_bytes))
-        digest = hashlib.sha256()
-        size = 0
-        with open_member(index) as source:
-            while chunk := source.read(_CHUNK):
-                size += len(chunk)
-                digest.update(chunk)
-                put(chunk)
-        if size != member.size_bytes or digest.hexdigest() != member.sha256:
+    digest = hashlib.sha256()
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > member.size_bytes:
             raise ShardError(
-                f"{member.name}: the artifact has {size} bytes with SHA-256 {digest.hexdigest()}; its "
-                f"journal row says {member.size_bytes} bytes with {member.sha256}: "
-                "it was changed after it was written"
+                f"{member.name}: the artifact has more than the {member.size_bytes} bytes that its journal "
+                "row says: it was changed after it was written"
             )
-        put(b"\0" * (-size % BLOCK))
-    put(b"\0" * END_OF_ARCHIVE)
-    put(b"\0" * (-written % RECORD))
-    return WrittenShard(written, shard.hexdigest())
+        digest.update(chunk)
+        yield chunk
+    if size != member.size_bytes or digest.hexdigest() != member.sha256:
+        raise ShardError(
+            f"{member.name}: the artifact has {size} bytes with SHA-256 {digest.hexdigest()}; its "
+            f"journal row says {member.size_bytes} bytes with {member.sha256}: "
+            "it was changed after it was written"
+        )
+
+
+def tar_chunks(members: Sequence[Member], contents: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    """The bytes of one part, in chunks that are worth a write each.
+
+    `contents` gives each member's data in the order of `members`, as `checked` lets it through: nothing here
+    looks at it.
+    """
+    small: list[bytes] = []
+    waiting = written = 0
+    for piece in _pieces(members, contents):
+        written += len(piece)
+        if len(piece) < _OWN_WRITE:
+            small.append(piece)
+            waiting += len(piece)
+        if small and (len(piece) >= _OWN_WRITE or waiting >= _CHUNK):
+            yield b"".join(small)
+            small, waiting = [], 0
+        if len(piece) >= _OWN_WRITE:
+            yield piece
+    yield b"".join([*small, b"\0" * END_OF_ARCHIVE, b"\0" * (-(written + END_OF_ARCHIVE) % RECORD)])
+
+
+def _pieces(members: Sequence[Member], contents: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    """Header, data and padding of one member after the other."""
+    for member, content in zip(members, contents, strict=True):
+        yield header(member.name, member.size_bytes)
+        yield from content
+        yield b"\0" * (-member.size_bytes % BLOCK)

@@ -21,8 +21,8 @@ from datasets import load_dataset
 from actors.ops.masks import read_mask_npz, unpack_video
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate
-from ray_jobs.release_folder import PublishError
 from ray_jobs.runs import RootBusyError
+from ray_jobs.sealing import PublishError
 from ray_jobs.verify import verify
 from schemas.config import ReleaseConfig, RunConfig
 from schemas.release import JSONL_FILES, KINDS

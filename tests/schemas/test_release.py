@@ -8,14 +8,13 @@ import io
 import json
 import math
 import tarfile
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import release, shards
@@ -168,9 +167,9 @@ def parts_of(
 
 def write(members: list[tuple[str, bytes]]) -> tuple[bytes, list[Member], shards.WrittenShard]:
     listed = [Member(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in members]
-    out = io.BytesIO()
-    written = shards.write_tar(out, listed, lambda index: io.BytesIO(members[index][1]))
-    return out.getvalue(), listed, written
+    contents = (shards.checked(member, [data]) for member, (_, data) in zip(listed, members, strict=True))
+    data = b"".join(shards.tar_chunks(listed, contents))
+    return data, listed, shards.WrittenShard(len(data), hashlib.sha256(data).hexdigest())
 
 
 @given(st.lists(st.binary(max_size=2000), max_size=6))
@@ -187,6 +186,24 @@ def test_a_part_reads_back_with_tarfile_and_with_our_own_reader(contents: list[b
     assert [(entry.name, b"".join(chunks)) for entry, chunks in scan] == members
     assert (scan.size_bytes, scan.sha256) == (written.size_bytes, written.sha256)
     assert [entry.name for entry, _ in TarScan(io.BytesIO(data), skim=True)] == [name for name, _ in members]
+
+
+@given(st.lists(st.integers(0, 3 << 20), max_size=4), st.sampled_from([511, 200_000, 1 << 20]))
+@settings(max_examples=20)
+def test_the_bytes_of_a_part_are_those_that_tarfile_writes_however_its_data_arrive(
+    found: list[int], step: int
+) -> None:
+    members = [(f"location/edited_video/Sparkle_location_{n:06d}.mp4", size) for n, size in enumerate(found)]
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, size in members:
+            info = tarfile.TarInfo(name)
+            info.size = size
+            archive.addfile(info, io.BytesIO(bytes(size)))
+    pieces = ([bytes(min(step, size - at)) for at in range(0, size, step)] for size in found)
+    chunks = list(shards.tar_chunks([Member(name, size, "") for name, size in members], pieces))
+    assert b"".join(chunks) == plain.getvalue()
+    assert max(map(len, chunks)) < 3 << 20
 
 
 @given(st.lists(st.binary(min_size=1, max_size=2000), min_size=1, max_size=3), st.data())
@@ -224,11 +241,7 @@ def test_an_artifact_that_is_not_what_was_planned_is_refused() -> None:
     member = Member("m", 3, hashlib.sha256(b"abc").hexdigest())
     for found in (b"abd", b"ab", b"abcd"):
         with pytest.raises(ShardError, match="m: the artifact has"):
-            shards.write_tar(io.BytesIO(), [member], partial(_opened, found))
-
-
-def _opened(data: bytes, index: int) -> io.BytesIO:
-    return io.BytesIO(data)
+            list(shards.tar_chunks([member], [shards.checked(member, [found])]))
 
 
 def test_the_measurement_of_a_record_is_what_its_gate_reads() -> None:

@@ -1,0 +1,183 @@
+"""Tar parts of the release from their plan: streamed into the store, checked and hashed as they go by.
+
+What a reader gets wrong: a part is never on the way as a file or as a whole in memory. Its bytes are made
+while the store takes them, it appears under its name complete or not at all, and nothing here ever deletes:
+whoever wants other bytes under a name takes the old ones away first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from actors.store import Store, StoreError
+from schemas import shards
+from schemas.shards import Member, ShardError, WrittenShard
+
+PLANS = "journal/plan"
+NOTES = "journal/release"
+"""One note a part: which content lies under its name. It is the part's commit."""
+READERS = 8
+"""Artifacts that are read at once: from a bucket each costs some 30 ms before its first byte."""
+AHEAD_BYTES = 64 << 20
+"""Artifacts read and not yet written take at most this much memory; with what the store holds on its way,
+a part in work costs a worker about 100 MB, whatever the part's size."""
+WHOLE_BYTES = 16 << 20
+"""An artifact above this is not read ahead but streamed."""
+_CHUNK = 1 << 20
+
+
+class PublishError(StoreError):
+    """The release cannot be made from what the root holds; the message names sample and file."""
+
+
+@dataclass(frozen=True)
+class PlannedShard:
+    """One part of the plan: its path in the release, its members in order, and their keys in the store."""
+
+    path: str
+    members: tuple[Member, ...]
+    keys: tuple[str, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the tar file."""
+        return shards.tar_size(np.array([member.size_bytes for member in self.members], np.int64))
+
+    @property
+    def content(self) -> str:
+        return shards.content_digest(self.members)
+
+
+def newest_plan(store: Store) -> pa.Table | None:
+    """The shard plan that counts, schema `schemas.shards.PLAN`; None when nothing was published yet."""
+    names = list(store.keys(PLANS))
+    return pq.read_table(store.local_path(names[-1]), partitioning=None) if names else None
+
+
+def planned_shards(plan: pa.Table) -> Iterator[PlannedShard]:
+    """Parts in the order of the plan."""
+    encoded = plan["shard"].combine_chunks().dictionary_encode()
+    index = encoded.indices.to_numpy()
+    edges = [*np.flatnonzero(np.diff(index, prepend=-1)).tolist(), len(index)]
+    for start, end in pairwise(edges):
+        rows = plan.slice(start, end - start)
+        columns = (rows[column].to_pylist() for column in ("name", "size_bytes", "sha256"))
+        members = tuple(Member(*values) for values in zip(*columns, strict=True))
+        yield PlannedShard(rows["shard"][0].as_py(), members, tuple(rows["path"].to_pylist()))
+
+
+def seal(store: Store, shard: PlannedShard) -> WrittenShard:
+    """Put one part in its place in the release, then its note; a second call finds both. Never deletes.
+
+    Raises:
+        PublishError: as `build_shard`, or the note that is there is of another content.
+    """
+    written = build_shard(store, shard)
+    note = json.dumps(
+        {"content": shard.content, "size_bytes": written.size_bytes, "sha256": written.sha256}
+    ).encode()
+    if not store.put_bytes_if_absent(note_key(shard.path), note).won and _note(store, shard) != written:
+        raise PublishError(f"another publish wrote {shard.path} at the same moment")
+    return written
+
+
+def sealed(store: Store, shard: PlannedShard) -> WrittenShard | None:
+    """What lies in the release, if it is this part by its note and its size; None otherwise."""
+    written = _note(store, shard)
+    try:
+        there = written is not None and store.size_bytes(f"release/{shard.path}") == written.size_bytes
+    except KeyError:
+        return None
+    return written if there else None
+
+
+def note_key(path: str) -> str:
+    return f"{NOTES}/{path}.json"
+
+
+def _note(store: Store, shard: PlannedShard) -> WrittenShard | None:
+    try:
+        note = json.loads(store.get_bytes(note_key(shard.path)))
+    except KeyError:
+        return None
+    return WrittenShard(note["size_bytes"], note["sha256"]) if note["content"] == shard.content else None
+
+
+def build_shard(store: Store, shard: PlannedShard, key: str | None = None) -> WrittenShard:
+    """Put one part under `key` (its place in the release by default), from artifacts alone.
+
+    Where the same bytes are already under the key, they stay. Needs neither model nor cluster, and about
+    `AHEAD_BYTES` of memory.
+
+    Raises:
+        PublishError: an artifact is gone or not what the plan says (nothing is put then), or other bytes are
+            under the key.
+    """
+    key = key or f"release/{shard.path}"
+    try:
+        stored = store.put_stream_if_absent(key, shard_chunks(store, shard))
+        if not stored.won and stored.sha256 != _digest(shard_chunks(store, shard)):
+            raise PublishError(f"other bytes lie under {key} than its plan says; another publish wrote them")
+    except KeyError as error:
+        raise PublishError(f"{shard.path} cannot be made: {error.args[0]}") from None
+    except ShardError as error:
+        raise PublishError(f"{shard.path} cannot be made: {error}") from None
+    return WrittenShard(stored.size_bytes, stored.sha256)
+
+
+def shard_chunks(store: Store, shard: PlannedShard) -> Iterator[bytes]:
+    """The bytes of one part, in chunks of about a MiB.
+
+    Raises:
+        KeyError: an artifact is gone.
+        ShardError: an artifact is not what the plan says.
+    """
+    return shards.tar_chunks(shard.members, _contents(store, shard))
+
+
+def _contents(store: Store, shard: PlannedShard) -> Iterator[Iterable[bytes]]:
+    """Each member's data, checked; of those that follow, other threads read and hash what memory allows."""
+    reading: deque[Future[list[bytes]] | None] = deque()
+    held = coming = 0
+    readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+    try:
+        for index, member in enumerate(shard.members):
+            while coming < len(shard.members):
+                size = shard.members[coming].size_bytes
+                if coming > index and held + size > AHEAD_BYTES:
+                    break
+                large = size > WHOLE_BYTES
+                reading.append(None if large else readers.submit(_whole, store, shard, coming))
+                held += size
+                coming += 1
+            read = reading.popleft()
+            yield _content(store, shard, index) if read is None else read.result()
+            held -= member.size_bytes
+    finally:
+        readers.shutdown(cancel_futures=True)
+
+
+def _content(store: Store, shard: PlannedShard, index: int) -> Iterator[bytes]:
+    with store.open_read(shard.keys[index]) as source:
+        yield from shards.checked(shard.members[index], iter(lambda: source.read(_CHUNK), b""))
+
+
+def _whole(store: Store, shard: PlannedShard, index: int) -> list[bytes]:
+    return list(_content(store, shard, index))
+
+
+def _digest(chunks: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
