@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from actors.hashing import HashingThread, write_all
+from schemas.shards import Chunk
 
 MARKER = "sparkle-root.json"
 """Present in every root; a folder that holds other things and no marker is not ours."""
@@ -51,7 +52,7 @@ class Store(Protocol):
         ...
 
     def put_bytes_if_absent(self, key: str, data: bytes) -> Stored: ...
-    def put_stream_if_absent(self, key: str, chunks: Iterable[bytes]) -> Stored:
+    def put_stream_if_absent(self, key: str, chunks: Iterable[Chunk]) -> Stored:
         """Put what `chunks` gives, hashed while it goes by; never the whole of it in memory.
 
         The key appears whole or not at all: an error of `chunks` is raised on and leaves nothing under the
@@ -60,7 +61,10 @@ class Store(Protocol):
         ...
 
     def link_if_absent(self, key: str, existing: str) -> Stored:
-        """Give the content of `existing` a second key without copying where the store can."""
+        """Give the content of `existing` a second key without copying where the store can.
+
+        KeyError when there is nothing under `existing`.
+        """
         ...
 
     def get_bytes(self, key: str) -> bytes:
@@ -76,7 +80,9 @@ class Store(Protocol):
         ...
 
     def local_path(self, key: str) -> Path:
-        """A local file to read from, valid while the process lives. KeyError when there is nothing."""
+        """A local file to read from now: of a bucket it is a copy, which stays for an hour after it was last
+        asked for. KeyError when there is nothing.
+        """
         ...
 
     def exists(self, key: str) -> bool: ...
@@ -96,12 +102,37 @@ class Store(Protocol):
         """Remove what killed workers left; only the run that holds the root may."""
         ...
 
+    def claim(self, marker: bytes) -> None:
+        """Make this place a root by its marker; of one that is a root already, find out whether it can be
+        written, where that costs nothing.
+
+        Raises:
+            StoreError: other things are there, or it cannot be written.
+        """
+        ...
+
 
 def open_store(uri: str) -> Store:
-    """The store at a local folder. Raises StoreError for a scheme that is not supported."""
+    """The store at a folder or at `s3://bucket/prefix`. Raises StoreError for another scheme."""
+    if uri.startswith("s3://"):
+        from actors.s3_store import S3Store  # boto3 takes 0.3 s to import
+
+        return S3Store(uri)
     if "://" in uri and not uri.startswith("file://"):
-        raise StoreError(f"{uri}: only local folders are supported as a root in this version")
+        raise StoreError(f"{uri}: a root is a local folder or s3://bucket/prefix")
     return LocalStore(Path(uri.removeprefix("file://")))
+
+
+def checked_key(key: str) -> str:
+    """The key in its plain spelling (`a/b` for `a//./b`).
+
+    Raises:
+        ValueError: it is no relative path, or leads out of its root.
+    """
+    parts = PurePosixPath(key).parts
+    if not parts or key.startswith("/") or ".." in parts or "\0" in key:
+        raise ValueError(f"{key!r} is not a key: it must be a relative path without `..`")
+    return "/".join(parts)
 
 
 class LocalStore:
@@ -129,7 +160,7 @@ class LocalStore:
                 os.fsync(file.fileno())
             return self._link(path, key, len(data), hashlib.sha256(data).hexdigest())
 
-    def put_stream_if_absent(self, key: str, chunks: Iterable[bytes]) -> Stored:
+    def put_stream_if_absent(self, key: str, chunks: Iterable[Chunk]) -> Stored:
         with self.scratch() as folder, HashingThread() as digest:
             path = Path(folder) / "stream"
             size = 0
@@ -141,14 +172,15 @@ class LocalStore:
             return self._link(path, key, size, digest.hexdigest())
 
     def link_if_absent(self, key: str, existing: str) -> Stored:
+        there = self.local_path(existing)
         with self.scratch() as folder:
             path = Path(folder) / "link"
             try:
-                os.link(self._path(existing), path)
+                os.link(there, path)
             except OSError as error:
                 if error.errno not in (errno.EPERM, errno.EMLINK, errno.EXDEV):
                     raise
-                shutil.copyfile(self._path(existing), path)
+                shutil.copyfile(there, path)
             return self.put_file_if_absent(key, path)
 
     def get_bytes(self, key: str) -> bytes:
@@ -188,11 +220,22 @@ class LocalStore:
     def clear_scratch(self) -> None:
         shutil.rmtree(self.root / "scratch", ignore_errors=True)
 
+    def claim(self, marker: bytes) -> None:
+        if self.exists(MARKER):
+            return
+        if self.root.exists() and not self.root.is_dir():
+            raise StoreError(f"{self.uri} is a file; the output root must be a folder")
+        if self.root.is_dir() and any(entry.name != "scratch" for entry in self.root.iterdir()):
+            raise StoreError(
+                f"{self.uri} holds other files and no {MARKER}; choose an empty or new folder as output root"
+            )
+        try:
+            self.put_bytes_if_absent(MARKER, marker)
+        except OSError as error:
+            raise StoreError(f"{self.uri} cannot be written: {error.strerror}") from None
+
     def _path(self, key: str) -> Path:
-        parts = PurePosixPath(key).parts
-        if not parts or key.startswith("/") or ".." in parts or "\0" in key:
-            raise ValueError(f"{key!r} is not a key: it must be a relative path without `..`")
-        return self.root.joinpath(*parts)
+        return self.root / checked_key(key)
 
     def _link(self, path: Path, key: str, size_bytes: int, digest: str) -> Stored:
         target = self._path(key)
@@ -217,26 +260,26 @@ def open_root(uri: str, *, create: bool) -> Store:
     """The store at a root of ours.
 
     Raises:
-        StoreError: the folder holds other things, cannot be written, or (with `create=False`) is no root.
+        StoreError: the place holds other things, cannot be reached or written, or (with `create=False`) is no
+            root.
     """
     store = open_store(uri)
-    if store.exists(MARKER):
+    if is_root(store):
         _refuse_other_layout(store)
-        return store
-    if not create:
+    elif not create:
         raise StoreError(f"{uri} is not an output root of this pipeline: {MARKER} is missing")
-    folder = Path(store.uri)
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"{uri} is a file; the output root must be a folder")
-    if folder.is_dir() and any(entry.name != "scratch" for entry in folder.iterdir()):
-        raise StoreError(
-            f"{uri} holds other files and no {MARKER}; choose an empty or new folder as output root"
-        )
-    try:
-        store.put_bytes_if_absent(MARKER, json.dumps({"layout": LAYOUT}).encode() + b"\n")
-    except OSError as error:
-        raise StoreError(f"{uri} cannot be written: {error.strerror}") from None
+    if create:
+        store.claim(json.dumps({"layout": LAYOUT}).encode() + b"\n")
     return store
+
+
+def is_root(store: Store) -> bool:
+    """Whether the marker is there. Raises StoreError for a bucket that is not."""
+    try:
+        store.get_bytes(MARKER)  # a bucket that is missing is told from a key that is by reading only
+    except KeyError:
+        return False
+    return True
 
 
 def _refuse_other_layout(store: Store) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +16,7 @@ from rich.table import Table
 
 from actors.guard import RunContext
 from actors.pipeline import PlannedActor, resolve, thresholds
-from actors.store import MARKER, Store, open_root, open_store
+from actors.store import Store, is_root, open_root, open_store
 from ray_jobs.phases import Phase, cut, entering, gpus_known, measured_seconds
 from ray_jobs.plan import Work, stream_rows, work_left
 from ray_jobs.progress import ActorCount, Progress
@@ -71,19 +70,25 @@ def _fill(
     console: Console,
 ) -> RunResult:
     """What a run does between its opening and its end."""
-    new, asked = plan_samples(entries, config, read_samples(store))
     store.clear_scratch()
-    write_samples(store, record.run, new)
-    compact(store, record)
-    state = _state(store)
-    _say_what_stays(entries, config, state.samples, console)
-    work = work_left(state, config, asked)
+    work, asked = plan(store, record, entries, config)
+    _say_what_stays(entries, config, work.state.samples, console)
     counts = {item.name: ActorCount() for item in planned}
     if work.samples.num_rows:
         counts = _run(store, record, work, planned, config, console)
     else:
         console.print("nothing left to do: every sample is decided")
     return RunResult(_state(store), asked, counts)
+
+
+def plan(
+    store: Store, record: RunRecord, entries: Sequence[SourceEntry], config: RunConfig
+) -> tuple[Work, set[str]]:
+    """Plan the samples of a list: what is left of them to do, and the ids of all that it asks for."""
+    new, asked = plan_samples(entries, config, read_samples(store))
+    write_samples(store, record.run, new)
+    compact(store, record)
+    return work_left(_state(store), config, asked), asked
 
 
 def _run(
@@ -113,17 +118,15 @@ def _run(
         store, record.run, planned, limits, work.num_sources, work.samples.num_rows, console
     ) as watch:
         for wave in work.waves(config.wave_sources):
-            state, done = work.state, 0
+            done = 0
             for phase in phases:
-                rows = entering(stream_rows(state, wave), planned[:done], limits)
+                rows = entering(stream_rows(work.state, wave), planned[:done], limits)
                 if rows:
                     _say_phase(phase, phases, console)
                     stream(rows, phase, config, context)
                 with watch.paused():  # no worker writes between two phases
                     compact(store, record)
                 done += len(phase.actors)
-                if done < len(planned):
-                    state = RootState(store, record, work.state.samples, read_settled(store, record))
     return watch.counts
 
 
@@ -148,7 +151,7 @@ def _say_what_stays(
 
 
 def _state(store: Store) -> RootState:
-    state = read_root(store)
+    state = read_root(store, deciding=True)
     if state is None:
         raise AssertionError("a run was opened, so there is a state")
     return state
@@ -167,11 +170,11 @@ def print_plan(
     """What `--dry-run` shows; writes nothing and starts nothing."""
     planned = resolve(config)
     store = open_store(root)
-    state = read_root(store) if store.exists(MARKER) else None
+    state = read_root(store) if is_root(store) else None
     if state is not None:
         generations = check_run(store, state.record, config, planned, redo)
         record = replace(state.record, generations=generations)
-        state = RootState(store, record, state.samples, read_settled(store, record))
+        state = RootState(store, record, state.samples, read_settled(store, record, deciding=True))
     else:
         check_redo(redo, planned)
     known = state.samples if state else SAMPLES.empty_table()
@@ -181,7 +184,7 @@ def print_plan(
     lines = [
         f"{len({entry.uri for entry in entries})} sources, {len(asked)} samples: {len(new)} new, "
         f"{left} begun and unfinished",
-        f"output {Path(store.uri)}, themes {', '.join(config.themes)}, run seed {config.seed}",
+        f"output {store.uri}, themes {', '.join(config.themes)}, run seed {config.seed}",
     ]
     if redo:
         lines.append(f"--redo {redo}: its results and those of all actors after it are made again")
