@@ -13,6 +13,8 @@ from io import RawIOBase
 from types import TracebackType
 from typing import Self
 
+from schemas.shards import Chunk
+
 MAX_WAITING = 8
 """Chunks that may wait to be hashed; of a MiB each, this bounds memory and hides the jitter of a write."""
 
@@ -29,7 +31,7 @@ class HashingThread:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sha256")
         self._waiting: deque[Future[None]] = deque()
 
-    def update(self, chunk: bytes) -> None:
+    def update(self, chunk: Chunk) -> None:
         self._waiting.append(self._thread.submit(self._digest.update, chunk))
         while len(self._waiting) > MAX_WAITING:
             self._waiting.popleft().result()
@@ -49,7 +51,7 @@ class HashingThread:
         self._thread.shutdown(cancel_futures=True)
 
 
-def write_all(file: RawIOBase, data: bytes) -> int:
+def write_all(file: RawIOBase, data: Chunk) -> int:
     """Write every byte to an unbuffered file; a raw write may take less than it is given."""
     view = memoryview(data)
     while view:

@@ -24,6 +24,7 @@ from actors import s3
 from actors.s3_cache import Copies, machine_folder
 from actors.s3_upload import PART_BYTES, Uploads
 from actors.store import MARKER, Stored, StoreError, checked_key
+from schemas.shards import Chunk
 
 SCRATCH_AGE_S = 24 * 3600.0
 """Scratch of workers that were killed on this machine is removed when it is older."""
@@ -61,7 +62,7 @@ class S3Store:
         with s3.explained(f"{self.uri}: {key} cannot be put"):
             return self._own(self._uploads.put_bytes(self._key(key), data))
 
-    def put_stream_if_absent(self, key: str, chunks: Iterable[bytes]) -> Stored:
+    def put_stream_if_absent(self, key: str, chunks: Iterable[Chunk]) -> Stored:
         """As the protocol says. Memory: at most five parts of 16 MiB.
 
         Raises:

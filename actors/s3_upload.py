@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from actors import s3
 from actors.hashing import HashingThread
 from actors.store import Stored, StoreError
+from schemas.shards import Chunk
 
 PART_BYTES = 16 << 20
 """Of a part, and the size above which content goes up in parts; S3 takes 5 MiB to 5 GiB, and 10,000 of them:
@@ -80,7 +81,7 @@ class Uploads:
                     raise
         raise _endless(key)
 
-    def put_chunks(self, key: str, chunks: Iterable[bytes], sha256: str | None = None) -> Stored:
+    def put_chunks(self, key: str, chunks: Iterable[Chunk], sha256: str | None = None) -> Stored:
         """Content in chunks, read once, or again after a conflict where `chunks` can be iterated again.
 
         Args:
@@ -97,7 +98,7 @@ class Uploads:
         return self._put_parts(key, chunks, sha256, begun=chain((first, second), parts))
 
     def _put_parts(
-        self, key: str, chunks: Iterable[bytes], sha256: str | None, begun: Iterable[bytes] = ()
+        self, key: str, chunks: Iterable[Chunk], sha256: str | None, begun: Iterable[Chunk] = ()
     ) -> Stored:
         """`begun`: what `chunks` gives the first time, where it was begun already."""
         word = uuid.uuid4().hex
@@ -111,7 +112,7 @@ class Uploads:
             source = chunks
         raise _endless(key)
 
-    def _one_upload(self, key: str, chunks: Iterable[bytes], sha256: str | None, word: str) -> Stored | None:
+    def _one_upload(self, key: str, chunks: Iterable[Chunk], sha256: str | None, word: str) -> Stored | None:
         """None where it must start anew. Whatever else ends it, the parts that went up are given back."""
         metadata = {WRITER: word} if sha256 is None else {WRITER: word, SHA256: sha256}
         place = {"Bucket": self._bucket, "Key": key}
@@ -139,7 +140,7 @@ class Uploads:
             raise
 
     def _send(
-        self, place: dict[str, str], chunks: Iterable[bytes], digest: HashingThread
+        self, place: dict[str, str], chunks: Iterable[Chunk], digest: HashingThread
     ) -> tuple[list[dict[str, Any]], int]:
         """Upload all parts; returns what completing needs of them, and the size in bytes."""
         sent: list[dict[str, Any]] = []
@@ -209,7 +210,7 @@ class Uploads:
         return digest.hexdigest()
 
 
-def _parts(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+def _parts(chunks: Iterable[Chunk], size: int) -> Iterator[bytes]:
     """The same bytes in pieces of `size`, the last one shorter."""
     waiting = bytearray()
     for chunk in chunks:

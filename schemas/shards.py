@@ -24,6 +24,8 @@ RECORD = 20 * BLOCK
 MAX_NAME_BYTES = 100
 MAX_MEMBER_BYTES = 8**11 - 1
 """Limits of a plain USTAR header: more needs extensions that not all readers know."""
+Chunk = bytes | memoryview
+"""Bytes on their way, which do not change any more."""
 _CHUNK = 1 << 20
 _OWN_WRITE = 128 << 10
 """Pieces below are gathered: joining costs a copy, which is cheaper than a write only for small ones."""
@@ -207,7 +209,7 @@ def header(name: str, size_bytes: int) -> bytes:
     return info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
 
 
-def checked(member: Member, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def checked(member: Member, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """The content of one artifact as it goes by.
 
     Raises:
@@ -233,13 +235,13 @@ def checked(member: Member, chunks: Iterable[bytes]) -> Iterator[bytes]:
         )
 
 
-def tar_chunks(members: Sequence[Member], contents: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+def tar_chunks(members: Sequence[Member], contents: Iterable[Iterable[Chunk]]) -> Iterator[Chunk]:
     """The bytes of one part, in chunks that are worth a write each.
 
     `contents` gives each member's data in the order of `members`, as `checked` lets it through: nothing here
     looks at it.
     """
-    small: list[bytes] = []
+    small: list[Chunk] = []
     waiting = written = 0
     for piece in _pieces(members, contents):
         written += len(piece)
@@ -254,7 +256,7 @@ def tar_chunks(members: Sequence[Member], contents: Iterable[Iterable[bytes]]) -
     yield b"".join([*small, b"\0" * END_OF_ARCHIVE, b"\0" * (-(written + END_OF_ARCHIVE) % RECORD)])
 
 
-def _pieces(members: Sequence[Member], contents: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+def _pieces(members: Sequence[Member], contents: Iterable[Iterable[Chunk]]) -> Iterator[Chunk]:
     """Header, data and padding of one member after the other."""
     for member, content in zip(members, contents, strict=True):
         yield header(member.name, member.size_bytes)
