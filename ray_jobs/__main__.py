@@ -128,12 +128,20 @@ def status(root: Root) -> None:
 def publish(
     root: Root,
     set_: Sets = None,
+    allow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LICENCES",
+            help="keep samples under these licences only, e.g. cc0-1.0,cc-by-4.0; `not-stated` for sources "
+            "without one; all: every licence again. Counts until it is changed",
+        ),
+    ] = None,
 ) -> None:
     """Derive ROOT/release/ from journal and artifacts; rewrites only the shards that changed."""
     with _exits():
         from ray_jobs.finish import publish_root
 
-        publish_root(root, set_ or (), _console())
+        publish_root(root, set_ or (), allow, _console())
 
 
 @app.command()

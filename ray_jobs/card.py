@@ -13,6 +13,7 @@ import jinja2
 import pyarrow as pa
 
 from actors.pipeline import PlannedActor, thresholds
+from ray_jobs.licences import backend_licence
 from schemas.columns import INTERMEDIATES
 from schemas.config import ReleaseConfig
 from schemas.gates import GATES
@@ -35,6 +36,8 @@ def card_text(
         configs=configs,
         accepted=count,
         funnels=funnels,
+        removed=any(funnel.removed for funnel in funnels),
+        allow=None if config.allow is None else [_cell(name) for name in config.allow],
         thresholds=[(gate.name, limits[gate.name]) for gate in GATES],
         backends=[_backend(item) for item in planned],
         embedded=any(item.backend is not None and item.backend.name == "embedded" for item in planned),
@@ -55,7 +58,7 @@ def _backend(item: PlannedActor) -> dict[str, str]:
         "actor": item.name,
         "backend": spec.name,
         "revision": spec.revision,
-        "licence": spec.licence,
+        "licence": backend_licence(item.recipe) or "-",
         "about": spec.about,
     }
 

@@ -40,8 +40,13 @@ def synthesize_and_publish(
     return counts.statuses["failed"]
 
 
-def publish_root(root: str, sets: Sequence[str], console: Console) -> None:
-    _print_report(publish(root, config=_recorded(root, sets)), console)
+def publish_root(root: str, sets: Sequence[str], allow: str | None, console: Console) -> None:
+    """Publish by the root's recorded config, changed by `--set` and `--allow`."""
+    config = _recorded(root, sets)
+    if allow is not None:
+        names = None if allow.strip() == "all" else tuple(filter(None, map(str.strip, allow.split(","))))
+        config = config.model_copy(update={"release": config.release.model_copy(update={"allow": names})})
+    _print_report(publish(root, config=config), console)
 
 
 def verify_root(root: str, console: Console) -> int:
@@ -74,4 +79,6 @@ def _recorded(root: str, sets: Sequence[str]) -> RunConfig:
 
 
 def _print_report(report: PublishReport, console: Console) -> None:
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", markup=False, highlight=False)
     console.print(str(report), markup=False, highlight=False)

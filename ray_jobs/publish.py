@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from actors.base import fingerprint
 from actors.journal import parquet_bytes
 from actors.pipeline import STEPS, resolve, thresholds
 from actors.store import Store, open_root
 from ray_jobs.card import card_text
+from ray_jobs.licences import backend_licence, warnings
 from ray_jobs.release_folder import ReleaseFolder, Report, quiet, replace_file
 from ray_jobs.root import RootState, read_actor, read_root
-from ray_jobs.runs import all_records, ended, newest_run, open_deciding_run
+from ray_jobs.runs import ended, newest_run, open_deciding_run, recipes
 from ray_jobs.sealing import PLANS, PublishError, newest_plan, planned_shards
 from schemas import release, shards
 from schemas.config import RunConfig
@@ -68,6 +68,8 @@ class PublishReport:
     removed: int
     shards_written: int
     shards_kept: int
+    warnings: list[str]
+    """Licences that ask more than the release's own, and unknown ones."""
 
     @property
     def accepted(self) -> int:
@@ -157,24 +159,22 @@ def _publish(
         removed=folder.removed,
         shards_written=folder.shards_written,
         shards_kept=folder.shards_kept,
+        warnings=warnings(
+            accepted, {item.name: backend_licence(item.recipe) for item in planned}, config.release.license
+        ),
     )
 
 
 def root_manifest(state: RootState, verdicts: pa.Table, config: RunConfig) -> pa.Table:
     """The manifest of a root by these verdicts (`schemas.manifest.build_manifest`)."""
     made = {
-        fingerprint: Made(recipe["backend"], recipe["revision"]) if recipe["revision"] else Made(None, None)
+        fingerprint: Made(recipe["backend"], recipe["revision"], backend_licence(recipe))
+        if recipe["revision"]
+        else Made(None, None, None)
         for fingerprint, recipe in recipes(state.store).items()
     }
     limits = thresholds(resolve(config))
     return build_manifest(state.samples, state.settled, verdicts, STEPS, limits, made, state.rows)
-
-
-def recipes(store: Store) -> dict[str, dict[str, str]]:
-    """Every recipe that a run of this root had, by fingerprint."""
-    return {
-        fingerprint(recipe): recipe for record in all_records(store) for recipe in record.recipes.values()
-    }
 
 
 def write_manifest(store: Store, theme: str, manifest: pa.Table) -> None:
@@ -298,7 +298,8 @@ def _write_words(folder: ReleaseFolder, state: RootState, theme: str, accepted: 
 
 def _measured(state: RootState, theme: str, file: release.JsonlFile) -> pa.Table:
     """Samples of a theme that the file's actor measured, in id order, with the file's columns."""
-    planned = state.samples.filter(pc.equal(state.samples["edit_type"], theme))["sample_id"].combine_chunks()
+    there = pc.and_(pc.equal(state.samples["edit_type"], theme), pa.array(~state.removed))
+    planned = state.samples.filter(there)["sample_id"].combine_chunks()
     outcomes = state.settled[file.actor]
     measured = outcomes.filter(pc.equal(outcomes["outcome"], "ok"))["key"]
     ids = pc.take(planned, pc.indices_nonzero(pc.is_in(planned, value_set=measured)))

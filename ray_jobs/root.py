@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,7 +21,9 @@ import pyarrow.parquet as pq
 from actors.journal import ActorJournal, parquet_bytes
 from actors.pipeline import STEPS, resolve, thresholds
 from actors.store import Store
-from ray_jobs.runs import SAMPLES_FOLDER, RunRecord, counting_parts, newest_run
+from ray_jobs.licences import backend_licence, withheld
+from ray_jobs.removals import read_removed
+from ray_jobs.runs import SAMPLES_FOLDER, RunRecord, counting_parts, newest_run, recipes
 from schemas.config import RunConfig
 from schemas.gates import Rows, Step, rows_of, verdicts
 from schemas.journal import SETTLING, part_schema, settle
@@ -87,12 +91,34 @@ class RootState:
     def verdicts(self, config: RunConfig | None = None) -> pa.Table:
         """`schemas.gates.VERDICT_SCHEMA`, in the order of `samples`, by the config's thresholds."""
         config = config or self.record.run_config()
-        return verdicts(self.samples, self.settled, STEPS, thresholds(resolve(config)), self.rows)
+        return verdicts(
+            self.samples,
+            self.settled,
+            STEPS,
+            thresholds(resolve(config)),
+            self.rows,
+            removed=self.removed,
+            withheld=self._withheld(config.release.allow),
+        )
 
     @cached_property
     def rows(self) -> Rows:
-        """Where each sample is in `settled`."""
-        return rows_of(self.samples, self.settled, STEPS)
+        """Where each sample is in `settled`; nowhere for one that was taken down."""
+        rows = rows_of(self.samples, self.settled, STEPS)
+        if not self.removed.any():
+            return rows
+        return {name: np.where(self.removed, -1, row) for name, row in rows.items()}
+
+    @cached_property
+    def removed(self) -> npt.NDArray[np.bool_]:
+        """Which of `samples` were taken down."""
+        return read_removed(self.store).of(self.samples)
+
+    def _withheld(self, allow: Collection[str] | None) -> pa.Array | None:
+        if allow is None:
+            return None
+        made_by = {key: backend_licence(recipe) for key, recipe in recipes(self.store).items()}
+        return withheld(self.samples, self.settled, STEPS, self.rows, made_by, allow)
 
 
 def read_root(store: Store, *, without: Collection[str] = ()) -> RootState | None:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from actors.base import fingerprint
 from actors.pipeline import STEPS, PlannedActor, resolve
 from actors.store import Store, StoreError
 from schemas.config import ConfigError, RunConfig, nearest, validated
@@ -81,6 +82,13 @@ def all_records(store: Store) -> list[RunRecord]:
     """The records of all runs, oldest first."""
     names = [key for key in store.keys("journal/runs") if not key.endswith(".ended.json")]
     return [RunRecord.from_json(store.get_bytes(key)) for key in names]
+
+
+def recipes(store: Store) -> dict[str, dict[str, Any]]:
+    """Every recipe that a run of this root had, by fingerprint."""
+    return {
+        fingerprint(recipe): recipe for record in all_records(store) for recipe in record.recipes.values()
+    }
 
 
 def open_run(

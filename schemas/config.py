@@ -44,6 +44,11 @@ class ReleaseConfig(Strict):
     previews: int = Field(100, ge=0, description="uncompressed samples a theme, in id order")
     license: str = Field("cc-by-4.0", description="licence of the release, as a hub's card names it")
     pretty_name: str = "Sparkle"
+    allow: tuple[str, ...] | None = Field(
+        None,
+        description="licences that the release may hold, of sources and of models that bind what they make; "
+        "`not-stated` for sources without one; None: all",
+    )
 
 
 class RunConfig(Strict):

@@ -73,6 +73,10 @@ def gates_of(actor: str) -> tuple[Gate, ...]:
     return tuple(gate for gate in GATES if gate.actor == actor)
 
 
+RELEASE_ALLOW = "release.allow"
+"""Named as the gate of a sample that is good but whose licences the release may not hold."""
+
+
 def first_closed(actor: str, values: Mapping[str, Any], thresholds: Thresholds) -> Gate | None:
     """The first gate of this actor that rejects a sample with these values, if one does."""
     for gate in gates_of(actor):
@@ -128,8 +132,11 @@ def verdicts(
     steps: Sequence[Step],
     thresholds: Thresholds,
     rows: Rows | None = None,
+    *,
+    removed: npt.NDArray[np.bool_] | None = None,
+    withheld: pa.Array | None = None,
 ) -> pa.Table:
-    """One row for every planned sample, in the order of `planned`.
+    """One row for every planned sample, in the order of `planned`: exactly one status each.
 
     Args:
         planned: columns `sample_id`, `source_key`.
@@ -139,11 +146,16 @@ def verdicts(
         steps: the pipeline in order.
         thresholds: by gate name, complete.
         rows: `rows_of` the same samples, where the caller has it.
+        removed: which of them were taken down; that counts before all else.
+        withheld: by sample, why an accepted one may not be in the release, in words, or null.
     """
     count = planned.num_rows
     status = np.full(count, "live", dtype=object)
     gate_name, actor, error_class, error = (np.full(count, None, dtype=object) for _ in range(4))
     undecided = np.ones(count, dtype=bool)
+    if removed is not None:
+        status[removed] = "removed"
+        undecided &= ~removed
     rows = rows if rows is not None else rows_of(planned, settled, steps)
     for step in steps:
         table = settled.get(step.name)
@@ -171,6 +183,11 @@ def verdicts(
             actor[rejected] = step.name
             undecided &= ~rejected
     status[undecided] = "accepted"
+    if withheld is not None:
+        held = undecided & withheld.is_valid().to_numpy(zero_copy_only=False)
+        status[held] = "rejected"
+        gate_name[held] = RELEASE_ALLOW
+        error[held] = withheld.to_numpy(zero_copy_only=False)[held]
     columns = (planned["sample_id"].to_pylist(), status, gate_name, actor, error_class, error)
     return pa.table(
         [

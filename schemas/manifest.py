@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.columns import MEDIA, value_type
-from schemas.gates import GATES, Rows, Step, Thresholds
+from schemas.gates import GATES, RELEASE_ALLOW, Rows, Step, Thresholds
 
 SCHEMA_VERSION = 1
 IN_JSONL = frozenset(
@@ -35,6 +35,7 @@ MADE_BY = pa.struct(
     [
         ("backend", pa.string()),
         ("revision", pa.string()),
+        ("licence", pa.string()),
         ("fingerprint", pa.string()),
         ("seed", pa.int64()),
         ("run", pa.int32()),
@@ -63,10 +64,11 @@ _PLANNED = (
 
 
 class Made(NamedTuple):
-    """Name and revision of the backend behind a fingerprint; None for an actor without a model."""
+    """Name, revision and licence of the backend behind a fingerprint; None for an actor without a model."""
 
     backend: str | None
     revision: str | None
+    licence: str | None
 
 
 def value_columns(steps: Sequence[Step]) -> list[str]:
@@ -165,6 +167,7 @@ def _made_by(table: pa.Table, where: pa.Array, made: Mapping[str, Made]) -> pa.A
     fields = {
         "backend": pa.array([item.backend for item in made.values()], pa.string()).take(place),
         "revision": pa.array([item.revision for item in made.values()], pa.string()).take(place),
+        "licence": pa.array([item.licence for item in made.values()], pa.string()).take(place),
     }
     arrays = []
     for field in MADE_BY:
@@ -182,6 +185,7 @@ def _reasons(
     """Why a sample is not accepted, in words; null for an accepted one."""
     reasons = verdicts["error"]
     status = verdicts["status"]
+    reasons = pc.if_else(pc.equal(status, "removed"), "taken down", reasons)
     live = pc.equal(status, "live")
     reasons = pc.if_else(live, pc.binary_join_element_wise("waits for", verdicts["actor"], " "), reasons)
     for gate in GATES:
@@ -196,6 +200,9 @@ def _reasons(
     return reasons
 
 
+_GATE_ORDER = (*(gate.name for gate in GATES), RELEASE_ALLOW)
+
+
 class Funnel(NamedTuple):
     """How many planned samples of one theme ended how."""
 
@@ -203,9 +210,12 @@ class Funnel(NamedTuple):
     planned: int
     accepted: int
     rejected: dict[str, int]
-    """By gate, in the order of the pipeline; gates that rejected nothing are left out."""
+    """By gate, in the order of the pipeline, `release.allow` last; gates that rejected nothing are left
+    out.
+    """
     failed: int
     live: int
+    removed: int
 
 
 def funnels(planned: pa.Table, verdicts: pa.Table, themes: Sequence[str]) -> list[Funnel]:
@@ -224,9 +234,10 @@ def funnels(planned: pa.Table, verdicts: pa.Table, themes: Sequence[str]) -> lis
                 theme,
                 sum(mine.values()),
                 mine.get((theme, "accepted", None), 0),
-                {gate.name: n for gate in GATES if (n := mine.get((theme, "rejected", gate.name), 0))},
+                {name: n for name in _GATE_ORDER if (n := mine.get((theme, "rejected", name), 0))},
                 mine.get((theme, "failed", None), 0),
                 mine.get((theme, "live", None), 0),
+                mine.get((theme, "removed", None), 0),
             )
         )
     return result

@@ -45,7 +45,7 @@ def build(
     }
     rows = rows_of(planned, settled, STEPS)
     found = verdicts(planned, settled, STEPS, LIMITS, rows)
-    made = {"f": Made("embedded", "1")}
+    made = {"f": Made("embedded", "1", "Apache-2.0")}
     return planned, found, build_manifest(planned, settled, found, STEPS, LIMITS, made, rows)
 
 
