@@ -35,7 +35,7 @@ ERRORS = {
 }
 MIN_PART_BYTES = 1000
 """S3 itself takes parts from 5 MiB."""
-HANG_S = 3.0
+HANG_S = 1.0
 """Longer than the read timeout of the tests' clients."""
 
 
