@@ -145,12 +145,13 @@ def flux2_klein(size: str = "9B") -> Any:
 
 def wan22_i2v() -> Any:
     """The pipeline with both transformers on torch's meta device."""
+    scheduler = diffusers.UniPCMultistepScheduler(**WAN_SCHEDULER)  # computes with its tables when it is built
     with torch.device("meta"):
         return diffusers.WanImageToVideoPipeline(
             tokenizer=umt5_tokenizer(),
             text_encoder=transformers.UMT5EncoderModel(transformers.UMT5Config(**UMT5_XXL)),
             vae=diffusers.AutoencoderKLWan(**WAN_VAE),
-            scheduler=diffusers.UniPCMultistepScheduler(**WAN_SCHEDULER),
+            scheduler=scheduler,
             transformer=diffusers.WanTransformer3DModel(**WAN22_I2V_A14B),
             transformer_2=diffusers.WanTransformer3DModel(**WAN22_I2V_A14B),
             **WAN22_I2V_PIPELINE,
@@ -182,13 +183,14 @@ def save_hollow(pipeline: Any, folder: Path, *, dtype: torch.dtype = torch.bfloa
     pipeline.save_config(folder)
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module):
-            _save_hollow_model(part, folder / name, dtype)
+            save_hollow_model(part, folder / name, dtype)
         elif part is not None:
             part.save_pretrained(folder / name)
     return folder
 
 
-def _save_hollow_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
+def save_hollow_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
+    """One model of a pipeline, or a model of transformers with nothing beside it."""
     if isinstance(model, diffusers.ModelMixin):
         model.save_config(folder)
     else:
@@ -215,56 +217,21 @@ def _save_hollow_model(model: Any, folder: Path, dtype: torch.dtype) -> None:
         file.truncate(8 + len(text) + end)
 
 
-@torch.no_grad()
 def fill(pipeline: Any, *, seed: int = 0) -> None:
     """Normal random weights in place, where they lie: matrices of zeros would draw less power and run faster
     than real ones.
     """
     for part in pipeline.components.values():
-        for parameter in part.parameters() if isinstance(part, torch.nn.Module) else ():
-            if parameter.is_floating_point():
-                generator = torch.Generator(parameter.device).manual_seed(seed)
-                parameter.normal_(0.0, _STD, generator=generator)
-                seed += 1
+        if isinstance(part, torch.nn.Module):
+            seed = fill_module(part, seed=seed)
 
 
-_QWEN3_VL: Arguments = {
-    "vocab_size": 151936,
-    "head_dim": 128,
-    "num_key_value_heads": 8,
-    "max_position_embeddings": 262144,
-    "rope_parameters": {
-        "rope_type": "default",
-        "rope_theta": 5e6,
-        "mrope_interleaved": True,
-        "mrope_section": [24, 20, 20],
-    },
-}
-QWEN3_VL_32B: Arguments = {
-    **_QWEN3_VL,
-    "hidden_size": 5120,
-    "intermediate_size": 25600,
-    "num_hidden_layers": 64,
-    "num_attention_heads": 64,
-}
-"""`text_config` of Qwen/Qwen3-VL-32B-Instruct's config.json."""
-QWEN3_VL_8B: Arguments = {
-    **_QWEN3_VL,
-    "hidden_size": 4096,
-    "intermediate_size": 12288,
-    "num_hidden_layers": 36,
-    "num_attention_heads": 32,
-}
-"""`text_config` of Qwen/Qwen3-VL-8B-Instruct's config.json."""
-QWEN3_VL_VISION: Arguments = {
-    "depth": 27,
-    "hidden_size": 1152,
-    "intermediate_size": 4304,
-    "num_heads": 16,
-    "patch_size": 16,
-    "num_position_embeddings": 2304,
-    "deepstack_visual_indexes": [8, 16, 24],
-}
-"""`vision_config` of both."""
-QWEN3_VL_TOKENS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-"""Of `Qwen3VLConfig`; taken from the toy tokenizer that stands in for Qwen's."""
+@torch.no_grad()
+def fill_module(module: torch.nn.Module, *, seed: int = 0) -> int:
+    """The same for one model; returns the first seed that is not used."""
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            generator = torch.Generator(parameter.device).manual_seed(seed)
+            parameter.normal_(0.0, _STD, generator=generator)
+            seed += 1
+    return seed

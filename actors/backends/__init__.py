@@ -155,7 +155,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             seconds=2.5,
             checkpoints={"model": "Qwen/Qwen3-VL-32B-Instruct"},
             prompted=True,
-            **_TORCH,
+            **(_TORCH | {"imports": ("torch", "torchvision", "transformers", "peft")}),
         ),
         BackendSpec(
             "VisionLanguageModel",
@@ -271,7 +271,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
                 "model": "Qwen/Qwen3-VL-8B-Instruct",
                 "adapter": "EditScore/EditScore-Qwen3-VL-8B-Instruct",
             },
-            **(_TORCH | {"imports": (*_TORCH["imports"], "peft")}),
+            **(_TORCH | {"imports": ("torch", "torchvision", "transformers", "peft", "editscore")}),
         ),
         BackendSpec(
             "EditScorer",
@@ -280,7 +280,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "1",
             "of the model served",
             "EditScore's protocol over an OpenAI-compatible endpoint",
-            imports=("openai",),
+            imports=("openai", "editscore"),
             extra="openai",
         ),
     )

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from actors.backends.checkpoints import CheckpointError, checkpoint_folder, require_safetensors
 from actors.backends.devices import pick_device, require_gpu_memory
-from actors.backends.embedded.flow import MIN_TEXTURE, round_trip_error, texture
+from actors.ops.flow_checks import MIN_TEXTURE, round_trip_error, texture
 from actors.roles import FlowField, Frame
 
 ROUND_TRIP_SHARE = 0.0008

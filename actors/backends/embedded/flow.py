@@ -12,25 +12,20 @@ from collections import OrderedDict
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from actors.backends.embedded.segmenter import Segmenter
+from actors.ops.flow_checks import MIN_TEXTURE, Displacement, Grey, round_trip_error, texture
 from actors.roles import FlowField, Frame, Mask
 
 FLOW_HEIGHT = 180
 """Rows of the flow grid; 16:9 gives 320x180. DIS finds 0.05 px there, 0.014 % of the diagonal."""
 ROUND_TRIP_PX = 0.3
 """Forward and backward flow must cancel to this many pixels of the grid."""
-MIN_TEXTURE = 1.5
-"""Least standard deviation (8-bit levels, 9x9 window) where a motion can be seen at all."""
 PERSON_SHARE = 0.3
 """From this probability on (selfie models) a pixel counts as part of a moving subject."""
 PERSON_MARGIN_PX = 6
 """And as many pixels of the grid around it: shadows, and flow smeared over the outline."""
 _REMEMBERED = 4  # frames whose grey picture and boxes are kept: consecutive pairs share one
-
-Grey = npt.NDArray[np.uint8]
-Displacement = npt.NDArray[np.float32]
 
 
 def grey_grid(frame: Frame, height: int = FLOW_HEIGHT) -> Grey:
@@ -45,36 +40,6 @@ def dis_flow(first: Grey, second: Grey, *, preset: int = cv2.DISOPTICAL_FLOW_PRE
     cv2.setNumThreads(1)
     engine = cv2.DISOpticalFlow.create(preset)
     return np.asarray(engine.calc(first, second, np.empty(0, np.float32)), np.float32)
-
-
-def warped(picture: npt.NDArray[np.float32], displacement: Displacement) -> npt.NDArray[np.float32]:
-    """`picture` read at each place plus its displacement; the border is repeated. (h, w) or (h, w, c)
-    float32.
-    """
-    rows, columns = np.indices(displacement.shape[:2], dtype=np.float32)
-    return np.asarray(
-        cv2.remap(
-            picture,
-            columns + displacement[..., 0],
-            rows + displacement[..., 1],
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.float32,
-    )
-
-
-def round_trip_error(forward: Displacement, backward: Displacement) -> npt.NDArray[np.float32]:
-    """How far from its start a point lands, forward and back: (h, w) float32, pixels of the grid."""
-    return np.asarray(np.linalg.norm(forward + warped(backward, forward), axis=-1), np.float32)
-
-
-def texture(grey: Grey, window: int = 9) -> npt.NDArray[np.float32]:
-    """Standard deviation of the levels in a window around each pixel: (h, w) float32."""
-    levels = grey.astype(np.float32)
-    mean = cv2.blur(levels, (window, window))
-    square = cv2.blur(levels * levels, (window, window))
-    return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0.0)), np.float32)
 
 
 class DisFlow:

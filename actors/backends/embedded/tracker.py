@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from actors.backends.embedded.flow import Displacement, Grey, dis_flow, grey_grid, round_trip_error, warped
+from actors.backends.embedded.flow import dis_flow, grey_grid
 from actors.backends.embedded.refinement import refined
 from actors.backends.embedded.segmenter import Matte, Segmenter
 from actors.ops.boxes import box_slices, grow_box
+from actors.ops.flow_checks import Displacement, Grey, round_trip_error, warped
 from actors.roles import Anchor, Box, Clip, Extend, Frame, Mask, PassMask
 
 GRID_HEIGHT = 360
