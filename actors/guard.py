@@ -9,24 +9,30 @@ and a sample that kills every worker all end here as one journal row.
 from __future__ import annotations
 
 import errno
+import faulthandler
 import hashlib
 import json
+import os
 import platform
 import resource
+import sys
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from actors.attempts import AttemptNotes, Fate
 from actors.base import Actor, Added, Sample
-from actors.journal import ActorJournal, AttemptNotes
+from actors.journal import ActorJournal
 from actors.ops.video import png_bytes
 from actors.roles import SampleError
 from actors.store import StoreError, open_store
@@ -36,12 +42,21 @@ from schemas.gates import Thresholds, first_closed
 from schemas.records import Artifact, Row, artifact_path, seed_for
 
 MAX_DEATHS = 2
-"""Calls on one sample that may die with their worker before the sample is `failed`."""
+"""Calls on one sample that may die with their worker before the sample is `failed`; of a sample that did so
+in an earlier run, none."""
+ALONE_S = 1.0
+"""A sample of a batch that took longer is journaled at once: the next one's death does not take it along."""
+TIMEOUT_GRACE_S = 10.0
+"""For a worker to note that it ran out of time. After that it is ended from outside the interpreter, whose
+lock a hanging call in C may hold."""
+TIMED_OUT = 75
+"""Exit code of a worker whose call took too long, EX_TEMPFAIL."""
 MAX_REASON_CHARACTERS = 4000
 """Of one error in the journal, which a run reads as a whole."""
 REUSED = 64
 """Results of unseeded actors kept in a process, for the next theme of the same source."""
-_ENVIRONMENT = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENOMEM)
+_STDERR = sys.__stderr__ or sys.stderr
+_ENVIRONMENT = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE)
 
 
 class WorkerDiedError(SampleError):
@@ -50,6 +65,14 @@ class WorkerDiedError(SampleError):
 
 class ExitCalledError(SampleError):
     """Something below the actor called sys.exit."""
+
+
+class FateError(SampleError):
+    """The end that a worker noted before it came; the sample keeps the class it had."""
+
+    def __init__(self, error_class: str, message: str) -> None:
+        super().__init__(message)
+        self.error_class = error_class
 
 
 class UnexpectedError(SampleError):
@@ -71,6 +94,13 @@ class RunContext:
     thresholds: Thresholds
     generations: Mapping[str, int]
     fingerprints: Mapping[str, str]
+    deaths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By actor and key: workers that a sample took with it in earlier runs. Such a sample is taken alone."""
+
+
+def stop_key(run: int) -> str:
+    """What lies here says to the workers of a run that no call is to begin any more."""
+    return f"journal/stopping/{run:06d}"
 
 
 class Guard:
@@ -92,6 +122,8 @@ class Guard:
         return [row for row in rows if self._goes_on(row, settled.get(row.key))]
 
     def _goes_on(self, row: Row, result: dict[str, Any] | None) -> bool:
+        if result is None and self.name not in row.done:
+            return False  # the run is being stopped
         if result is not None:
             if result["outcome"] != "ok":
                 return False
@@ -101,70 +133,121 @@ class Guard:
         return first_closed(self.name, row.values, self.context.thresholds) is None
 
     def _settle(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Those that took workers with them in an earlier run come last and alone."""
+        deadly = self.context.deaths.get(self.name, {})
+        together = [row for row in rows if row.key not in deadly]
+        batches = [together, *([row] for row in rows if row.key in deadly)]
+        return [result for batch in batches if batch for result in self._settle_batch(batch)]
+
+    def _settle_batch(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         keys = [row.key for row in rows]
         part = self.journal.part_key(self.context.run, keys)
         if self.store.exists(part):
-            there: list[dict[str, Any]] = self.journal.read([part]).to_pylist()
-            return there
-        deaths = self.notes.begin(keys)
-        if deaths and len(rows) > 1:  # one of them may be poison: find out which
-            results = [result for row in rows for result in self._settle([row])]
-        elif deaths > MAX_DEATHS:
-            error = WorkerDiedError(f"{deaths} workers died while they worked on this sample")
-            results = self.journal.write(part, [self._row(rows[0], deaths, error, 0.0, 0.0)])
+            return self._stored(part, keys)
+        if self.store.exists(stop_key(self.context.run)):
+            return []
+        begun = self.notes.begin(keys)
+        if begun and len(rows) > 1:  # one of them may be poison: find out which
+            results = [result for row in rows for result in self._settle_batch([row])]
+            if len(results) < len(rows):
+                return results  # stopped in between
+            self.journal.write(part, [])  # the same call made again finds all of them
+        elif begun and (error := self._given_up(keys[0], begun)):
+            results = self.journal.write(part, [self._row(rows[0], begun, error, 0.0, 0.0)])
         else:
-            results = self.journal.write(part, self._work(rows, deaths))
-        self.notes.end(keys, deaths)
+            results = self._work(rows, begun, part)
+        self.notes.end(keys, begun)
         return results
 
-    def _work(self, rows: Sequence[Row], attempt: int) -> list[dict[str, Any]]:
-        results: dict[str, dict[str, Any]] = {}
+    def _stored(self, part: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """The results that a first try of this call wrote: in its part, or one by one."""
+        together: list[dict[str, Any]] = self.journal.read([part]).to_pylist()
+        there = {result["key"] for result in together}
+        alone = [self.journal.part_key(self.context.run, [key]) for key in keys if key not in there]
+        return [*together, *self.journal.read(alone).to_pylist()]
+
+    def _given_up(self, key: str, begun: int) -> SampleError | None:
+        """Why a sample is not tried once more: its time ran out, or too many workers died with it."""
+        node, since = self.notes.where_and_when(key, begun - 1)
+        fate = self.notes.fate(key, begun - 1)
+        limit = self.actor.config.timeout_s
+        if fate is None and limit is not None and time.time() - since > limit + TIMEOUT_GRACE_S:
+            fate = _timeout(limit)  # it could not even note that
+        earlier = self.context.deaths.get(self.name, {}).get(key, 0)
+        if fate is not None and fate.error_class == "TimeoutError":
+            return FateError(fate.error_class, f"{fate.message} on {node}")
+        if begun + min(earlier, MAX_DEATHS) <= MAX_DEATHS:
+            return None
+        count = begun + earlier
+        died = f"{count} workers died while they worked on this sample, the last on {node}"
+        if fate is None:
+            return WorkerDiedError(died)
+        return FateError(fate.error_class, f"{died}: {fate.message}")
+
+    def _work(self, rows: Sequence[Row], attempt: int, part: str) -> list[dict[str, Any]]:
+        """The rows' results, journaled in this part; those that took long in parts of their own."""
+        done: list[dict[str, Any]] = []
+        together: list[dict[str, Any]] = []
         fresh = []
         for row in rows:
             known = None if self.actor.seeded else self.known.get(self._inputs_digest(row))
             if known is None:
                 fresh.append(row)
             else:
-                results[row.key] = self._again(row, known, attempt)
+                together.append(self._again(row, known, attempt))
         with self.store.scratch() as scratch:
             samples = [self._sample(row, Path(scratch)) for row in fresh]
-            started, cpu = time.monotonic(), _cpu_seconds()
-            outcomes = self._outcomes(samples)
-            elapsed, cpu = time.monotonic() - started, _cpu_seconds() - cpu
-            for row, outcome in zip(fresh, outcomes, strict=True):
-                share = 1 / len(fresh)
-                result = self._row(row, attempt, outcome, elapsed * share, cpu * share)
-                results[row.key] = result
-                if not self.actor.seeded and result["outcome"] == "ok":
-                    self.known[result["inputs_digest"]] = result
-                    while len(self.known) > REUSED:
-                        self.known.popitem(last=False)
-        return [results[row.key] for row in rows]
+            before = time.monotonic(), _cpu_seconds()
+            for taken in self._outcomes(samples):
+                now = time.monotonic(), _cpu_seconds()
+                elapsed, cpu = ((end - start) / len(taken) for end, start in zip(now, before, strict=True))
+                for number, outcome in taken:
+                    result = self._row(fresh[number], attempt, outcome, elapsed, cpu)
+                    self._keep(result)
+                    if elapsed > ALONE_S and len(taken) == 1 and len(rows) > 1:
+                        own = self.journal.part_key(self.context.run, [result["key"]])
+                        done += self.journal.write(own, [result])
+                    else:
+                        together.append(result)
+                before = time.monotonic(), _cpu_seconds()
+        return [*done, *self.journal.write(part, together)]
 
-    def _outcomes(self, samples: Sequence[Sample]) -> list[Added | SampleError]:
-        """What the actor says of each sample; fetching the next sample overlaps the work on this one."""
+    def _keep(self, result: dict[str, Any]) -> None:
+        if self.actor.seeded or result["outcome"] != "ok":
+            return
+        self.known[result["inputs_digest"]] = result
+        while len(self.known) > REUSED:
+            self.known.popitem(last=False)
+
+    def _outcomes(self, samples: Sequence[Sample]) -> Iterator[list[tuple[int, Added | SampleError]]]:
+        """What the actor says of the samples, by number, as it says it: all at once where it takes them so,
+        otherwise one by one; fetching the next sample then overlaps the work on this one.
+        """
         if type(self.actor).process_batch is not Actor.process_batch and len(samples) > 1:
-            together = self._attempt(lambda: self.actor.process_batch(samples))
+            together = self._attempt(samples)
             if not isinstance(together, SampleError):
-                return together
-        outcomes: list[Added | SampleError] = []
+                yield list(enumerate(together))
+                return
         with ThreadPoolExecutor(max_workers=1) as ahead:
             for number, sample in enumerate(samples):
                 following = ahead.submit(samples[number + 1].load) if number + 1 < len(samples) else None
-                outcome = self._attempt(lambda sample=sample: self.actor.process_batch([sample]))
-                outcomes.append(outcome if isinstance(outcome, SampleError) else outcome[0])
+                outcome = self._attempt([sample])
+                yield [(number, outcome if isinstance(outcome, SampleError) else outcome[0])]
                 if following is not None:
-                    following.exception()  # a sample that cannot be loaded says so when its turn comes
-        return outcomes
+                    with self._in_time([samples[number + 1]]):
+                        following.exception()  # a sample that cannot be loaded says so when its turn comes
 
-    def _attempt(self, work: Any) -> list[Added | SampleError] | SampleError:
+    def _attempt(self, samples: Sequence[Sample]) -> list[Added | SampleError] | SampleError:
         try:
-            result: list[Added | SampleError] = work()
+            with self._in_time(samples):
+                return self.actor.process_batch(samples)
         except SampleError as error:
             return error
         except SystemExit as error:
             return ExitCalledError(f"sys.exit({error.code!r}) was called")
-        except (MemoryError, ImportError, StoreError):
+        except MemoryError as error:
+            self._leave(samples, Fate("MemoryError", str(error) or "out of memory"))
+        except (ImportError, StoreError):
             raise  # the worker or its installation is at fault, not the sample
         except OSError as error:
             if error.errno in _ENVIRONMENT:
@@ -172,7 +255,34 @@ class Guard:
             return UnexpectedError(error)
         except Exception as error:  # noqa: BLE001 - the one net: one bad sample must not take the others with it
             return UnexpectedError(error)
-        return result
+
+    @contextmanager
+    def _in_time(self, samples: Sequence[Sample]) -> Iterator[None]:
+        """Ends the worker when its body takes longer than the config's `timeout_s` a sample.
+
+        A call into C cannot be interrupted, so the process ends and Ray starts another. The second clock is
+        outside the interpreter.
+        """
+        limit = self.actor.config.timeout_s
+        if limit is None:
+            yield
+            return
+        clock = threading.Timer(limit * len(samples), self._leave, (samples, _timeout(limit)))
+        clock.daemon = True
+        clock.start()
+        faulthandler.dump_traceback_later(limit * len(samples) + TIMEOUT_GRACE_S, exit=True, file=_STDERR)
+        try:
+            yield
+        finally:
+            clock.cancel()
+            faulthandler.cancel_dump_traceback_later()
+
+    def _leave(self, samples: Sequence[Sample], fate: Fate) -> NoReturn:
+        """End this worker; the next try of the call finds why, if it is one sample's."""
+        faulthandler.dump_traceback(file=_STDERR)  # to the worker's log: where it hung
+        if len(samples) == 1:
+            self.notes.condemn(samples[0].key, fate)
+        os._exit(TIMED_OUT)
 
     def _sample(self, row: Row, scratch: Path) -> Sample:
         reads = self.actor.reads
@@ -210,7 +320,9 @@ class Guard:
             "artifacts": [],
         }
         if isinstance(outcome, SampleError):
-            kind = outcome.error_class if isinstance(outcome, UnexpectedError) else type(outcome).__name__
+            kind = type(outcome).__name__
+            if isinstance(outcome, UnexpectedError | FateError):
+                kind = outcome.error_class
             return {**result, "outcome": "failed", "error_class": kind, "error": _storable(str(outcome))}
         missing = set(self.actor.adds) ^ set(outcome)
         if missing:
@@ -258,6 +370,10 @@ class Guard:
         }
         text = json.dumps(reads, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _timeout(limit_s: float) -> Fate:
+    return Fate("TimeoutError", f"no result after {limit_s:g} s (timeout_s); the worker was ended")
 
 
 def _artifact(column: str, path: str, size_bytes: int, sha256: str) -> dict[str, Any]:

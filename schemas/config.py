@@ -37,10 +37,20 @@ class ActorConfig(Strict):
     num_gpus: float | None = Field(
         None, ge=0, description="GPUs a worker takes, may be a fraction; None: as its backend says"
     )
+    timeout_s: float | None = Field(
+        None,
+        gt=0,
+        description="seconds a sample may take before its worker is ended and it is failed; None: off",
+    )
 
 
 class ReleaseConfig(Strict):
     shard_bytes: int = Field(5_000_000_000, ge=1, description="a tar part is cut before it exceeds this size")
+    task_bytes: int = Field(
+        256 << 20,
+        ge=0,
+        description="more than one part and this many bytes to write: as Ray tasks, where a Ray is up",
+    )
     previews: int = Field(100, ge=0, description="uncompressed samples a theme, in id order")
     license: str = Field("cc-by-4.0", description="licence of the release, as a hub's card names it")
     pretty_name: str = "Sparkle"

@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from actors.attempts import AttemptNotes
 from actors.base import Actor, Added, Sample
 from actors.guard import MAX_DEATHS, Guard, RunContext
-from actors.journal import ActorJournal, AttemptNotes
+from actors.journal import ActorJournal
 from actors.roles import SampleError
 from actors.store import open_root
 from schemas.config import ActorConfig
