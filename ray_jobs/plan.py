@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from actors.pipeline import BROUGHT, STEPS
-from ray_jobs.root import RootState
+from ray_jobs.root import RootState, read_actor
 from schemas.columns import MEDIA
 from schemas.config import RunConfig
 from schemas.records import Artifact, Row
@@ -72,7 +72,10 @@ def _failures(state: RootState, verdicts: pa.Table) -> pa.Array:
 
 
 def stream_rows(state: RootState, samples: pa.Table) -> list[Row]:
-    """One row a source with its samples, each with the journaled results of the actors that are done."""
+    """One row a source with its samples, each with the journaled results of the actors that are done.
+
+    Results are read from the journal as it is now, and only those of these samples.
+    """
     by_source: dict[str, Row] = {}
     by_sample: dict[str, Row] = {}
     for planned in samples.to_pylist():
@@ -86,12 +89,10 @@ def stream_rows(state: RootState, samples: pa.Table) -> list[Row]:
         by_sample[row.key] = row
     for step in STEPS:
         rows = by_source if step.keyed == "source" else by_sample
-        settled = state.settled[step.name]
-        mine = pc.and_(
-            pc.is_in(settled["key"], value_set=pa.array(list(rows), pa.string())),
-            pc.equal(settled["outcome"], "ok"),
-        )
-        for result in settled.filter(mine).to_pylist():
+        columns = ["artifacts", *(name for name in step.adds if name not in MEDIA)]
+        keys = pa.array(list(rows), pa.string())
+        results = read_actor(state.store, state.record, step, columns=columns, only=keys)
+        for result in results.filter(pc.equal(results["outcome"], "ok")).to_pylist():
             row = rows[result["key"]]
             row.values.update({name: result[name] for name in step.adds if name not in MEDIA})
             row.artifacts.update({item["column"]: Artifact(**item) for item in result["artifacts"]})

@@ -214,6 +214,16 @@ def end_run(store: Store, run: int, summary: Mapping[str, Any]) -> None:
     store.put_bytes_if_absent(end_key(run), json.dumps(summary, indent=1, sort_keys=True).encode())
 
 
+def refuse_if_superseded(store: Store, record: RunRecord) -> None:
+    """RootBusyError if a newer run opened: somebody noted this run's end while it lived."""
+    newest = newest_run(store)
+    if newest is not None and newest.run > record.run:
+        raise RootBusyError(
+            f"{store.uri} is held by run {newest.run} ({newest.job}) since {newest.opened_at}; "
+            f"this is run {record.run}, which ends here"
+        )
+
+
 def refuse_if_held(store: Store, record: RunRecord) -> None:
     if store.exists(end_key(record.run)):
         return
