@@ -2,7 +2,8 @@
 reads.
 
 What a reader gets wrong: the rule of normalisation is `actors.ops.normalise`, the file is decoded in a child
-process with limits, and a clip that conforms already is kept byte for byte.
+process with limits, and a clip that conforms already is kept byte for byte. An object of S3 is a file by
+then: neither the child nor FFmpeg ever reads from a network.
 """
 
 from __future__ import annotations
@@ -42,14 +43,8 @@ class Ingest(Actor[IngestConfig]):
     Config = IngestConfig
 
     def process(self, sample: Sample) -> Added:
-        path = path_of(sample.text("source_uri"))
-        try:
-            there = path.is_file()
-        except OSError as error:  # a folder that may not be entered is this source's fault, not the worker's
-            raise SampleError(f"{path} cannot be read: {error.strerror}") from error
-        if not there:
-            raise SampleError(f"no file at {path}")
         limits = DecodeLimits(max_duration_s=self.config.max_duration_s, wall_s=self.config.timeout_s)
+        path = _file(sample.text("source_uri"), sample.scratch, limits.max_source_bytes)
         clip = normalise(path, sample.scratch, limits=limits, min_frames=self.config.min_frames)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -64,8 +59,24 @@ class Ingest(Actor[IngestConfig]):
         return added
 
 
+def _file(uri: str, scratch: Path, max_bytes: int) -> Path:
+    """The source as a file; one of S3 is copied into `scratch` unless it is over `max_bytes`."""
+    if uri.startswith("s3://"):
+        from actors.s3_sources import fetch_source  # boto3 takes 0.3 s to import
+
+        return fetch_source(uri, scratch, max_bytes)
+    path = path_of(uri)
+    try:
+        there = path.is_file()
+    except OSError as error:  # a folder that may not be entered is this source's fault, not the worker's
+        raise SampleError(f"{path} cannot be read: {error.strerror}") from error
+    if not there:
+        raise SampleError(f"no file at {path}")
+    return path
+
+
 def path_of(uri: str) -> Path:
-    """The file that a source's URI names: a path, or `file://` with percent signs decoded.
+    """The file that a local source's URI names: a path, or `file://` with percent signs decoded.
 
     Raises:
         SampleError: another scheme.
@@ -75,6 +86,6 @@ def path_of(uri: str) -> Path:
     scheme, separator, _ = uri.partition("://")
     if separator and scheme.isalnum():
         raise SampleError(
-            f"{scheme}:// is not read; sources must be files that every worker sees, found {uri}"
+            f"{scheme}:// is not read; a source is a file that all workers see or s3://bucket/key, not {uri}"
         )
     return Path(uri)

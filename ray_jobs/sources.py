@@ -1,5 +1,5 @@
-"""What goes in: a folder of videos, a list (CSV or Parquet), or OpenVE-3M's own CSV; and the samples planned
-from it.
+"""What goes in: a folder of videos, a list (CSV or Parquet), or OpenVE-3M's own CSV, here or in S3; and the
+samples planned from it.
 
 What a reader gets wrong: nothing is opened here but the list. Whether a video can be read is Ingest's to find
 out, on a worker, with limits.
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ from schemas.taxonomy import draw_keyword
 _VIDEO_SUFFIX = re.compile(
     r"\.(3gp|avi|flv|gif|m2ts|m3u8?|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
 )
+_LISTS = (".csv", ".parquet")
 MAX_FIELD_CHARACTERS = 1 << 20
 """Of one CSV field; a longer one is an open quotation mark, not a prompt."""
 _COLUMNS = ("uri", "theme", "prompt", "chosen_keyword", "licence", "reference_edit_uri")
@@ -59,13 +60,16 @@ def read_sources(where: str, *, swap: bool | None = None) -> list[SourceEntry]:
 
     Args:
         where: a folder (its video files, sorted by path, without those of output roots in it), `.csv` or
-            `.parquet` with a column `uri`, or OpenVE-3M's semicolon CSV.
+            `.parquet` with a column `uri`, or OpenVE-3M's semicolon CSV; each a path or `s3://bucket/...`.
         swap: True takes OpenVE's column `video` for the source and `original_video` for the edit, False takes
             them as named, None as named unless they read swapped.
 
     Raises:
         SourcesError: missing, empty, no column `uri`, an unknown column or theme, columns that look swapped.
+        StoreError: S3 refuses or cannot be reached.
     """
+    if where.startswith("s3://"):
+        return _read_s3(where, swap)
     path = Path(where)
     if path.is_dir():
         files = sorted(file for file in _files(path) if _VIDEO_SUFFIX.fullmatch(file.suffix))
@@ -75,11 +79,29 @@ def read_sources(where: str, *, swap: bool | None = None) -> list[SourceEntry]:
         return entries
     if not path.is_file():
         raise SourcesError(f"no source list at {where}: give a folder, a .csv or a .parquet file")
-    if path.suffix.lower() == ".parquet":
-        return _entries(_read_parquet(path), path)
-    if path.suffix.lower() == ".csv":
-        return _read_csv(path, swap)
-    raise SourcesError(f"{where}: a source list is a folder, a .csv or a .parquet file")
+    if path.suffix.lower() not in _LISTS:
+        raise SourcesError(f"{where}: a source list is a folder, a .csv or a .parquet file")
+    return _read_list(path.read_bytes(), str(path), swap)
+
+
+def _read_s3(where: str, swap: bool | None) -> list[SourceEntry]:
+    from actors.s3_sources import objects_below, read_object  # boto3 takes 0.3 s to import
+
+    if where.lower().endswith(_LISTS):
+        content = read_object(where)
+        if content is None:
+            raise SourcesError(f"no source list at {where}: give a prefix, a .csv or a .parquet object")
+        return _read_list(content, where, swap)
+    found = [uri for uri in objects_below(where) if _VIDEO_SUFFIX.fullmatch(PurePosixPath(uri).suffix)]
+    if not found:
+        raise SourcesError(f"no video files below {where} (those of an output root do not count)")
+    return [SourceEntry(uri=uri) for uri in found]
+
+
+def _read_list(content: bytes, where: str, swap: bool | None) -> list[SourceEntry]:
+    if where.lower().endswith(".parquet"):
+        return _entries(_parquet_rows(content, where), where)
+    return _csv_entries(content, where, swap)
 
 
 def first_sources(entries: Sequence[SourceEntry], limit: int | None) -> list[SourceEntry]:
@@ -98,34 +120,34 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(parent) / name for name in names)
 
 
-def _read_parquet(path: Path) -> list[dict[str, Any]]:
+def _parquet_rows(content: bytes, where: str) -> list[dict[str, Any]]:
     try:
-        table = pq.read_table(path, partitioning=None)  # else a folder named `theme=x` becomes a column
+        table = pq.ParquetFile(pa.BufferReader(content)).read()
         known = [name for name in table.column_names if name in _COLUMNS]
         for name in known:
             table = table.set_column(
                 table.column_names.index(name), name, table[name].cast(pa.string(), safe=True)
             )
     except (pa.ArrowException, OSError) as error:
-        raise SourcesError(f"{path} is not a Parquet file with columns of text: {error}") from None
+        raise SourcesError(f"{where} is not a Parquet file with columns of text: {error}") from None
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 
-def _read_csv(path: Path, swap: bool | None) -> list[SourceEntry]:
+def _csv_entries(content: bytes, where: str, swap: bool | None) -> list[SourceEntry]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SourcesError(f"{path} is not UTF-8 text: {error}") from None
+        raise SourcesError(f"{where} is not UTF-8 text: {error}") from None
     header = text.partition("\n")[0].strip()
     if not text.strip():
-        raise SourcesError(f"{path} is empty")
+        raise SourcesError(f"{where} is empty")
     if set(_OPENVE) <= set(header.split(";")):
-        return _openve_entries(_csv_rows(text, ";", path), path, swap)
-    return _entries(_csv_rows(text, ",", path), path)
+        return _openve_entries(_csv_rows(text, ";", where), where, swap)
+    return _entries(_csv_rows(text, ",", where), where)
 
 
-def _csv_rows(text: str, delimiter: str, path: Path) -> list[dict[str, Any]]:
+def _csv_rows(text: str, delimiter: str, where: str) -> list[dict[str, Any]]:
     """Rows by column; a row of another length is an error, or an unquoted separator would cut a prompt."""
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -134,68 +156,68 @@ def _csv_rows(text: str, delimiter: str, path: Path) -> list[dict[str, Any]]:
         for number, row in enumerate(reader, start=1):
             if None in row or None in row.values():
                 raise SourcesError(
-                    f"{path}, row {number}: another number of fields than the {len(reader.fieldnames or ())} "
-                    f"columns have; quote a field that holds {delimiter!r}"
+                    f"{where}, row {number}: another number of fields than the "
+                    f"{len(reader.fieldnames or ())} columns have; quote a field that holds {delimiter!r}"
                 )
             rows.append(row)
     except csv.Error as error:
-        raise SourcesError(f"{path}, line {reader.line_num}: {error}") from None
+        raise SourcesError(f"{where}, line {reader.line_num}: {error}") from None
     return rows
 
 
-def _entries(rows: list[dict[str, Any]], path: Path) -> list[SourceEntry]:
+def _entries(rows: list[dict[str, Any]], where: str) -> list[SourceEntry]:
     if not rows:
-        raise SourcesError(f"{path} lists no sources")
+        raise SourcesError(f"{where} lists no sources")
     if "uri" not in rows[0]:
-        raise SourcesError(f"{path} has no column 'uri'; it has {', '.join(map(str, rows[0]))}")
+        raise SourcesError(f"{where} has no column 'uri'; it has {', '.join(map(str, rows[0]))}")
     for column in rows[0]:
         if column not in _COLUMNS:
-            raise SourcesError(f"{path}: unknown column {column!r}{nearest(str(column), _COLUMNS)}")
+            raise SourcesError(f"{where}: unknown column {column!r}{nearest(str(column), _COLUMNS)}")
     entries = []
     for number, row in enumerate(rows, start=1):
         values = {name: (row.get(name) or None) for name in _COLUMNS}
         if values["uri"] is None:
-            raise SourcesError(f"{path}, row {number}: uri is empty")
+            raise SourcesError(f"{where}, row {number}: uri is empty")
         if values["theme"] is None and values["prompt"] is not None:
             values["theme"] = "openve3m"  # the theme with its own prompts
         if values["theme"] is not None and values["theme"] not in THEMES:
             raise SourcesError(
-                f"{path}, row {number}: unknown theme {values['theme']!r}{nearest(values['theme'], THEMES)}"
+                f"{where}, row {number}: unknown theme {values['theme']!r}{nearest(values['theme'], THEMES)}"
             )
         if values["theme"] == "openve3m" and values["prompt"] is None:
-            raise SourcesError(f"{path}, row {number}: theme openve3m needs a prompt of its own")
-        uri = _absolute(str(values.pop("uri")), path)
+            raise SourcesError(f"{where}, row {number}: theme openve3m needs a prompt of its own")
+        uri = _absolute(str(values.pop("uri")), where)
         entries.append(SourceEntry(uri, **values))
     return entries
 
 
-def _openve_entries(rows: list[dict[str, str]], path: Path, swap: bool | None) -> list[SourceEntry]:
+def _openve_entries(rows: list[dict[str, str]], where: str, swap: bool | None) -> list[SourceEntry]:
     if not rows:
-        raise SourcesError(f"{path} lists no sources")
-    _refuse_empty(rows, path)
+        raise SourcesError(f"{where} lists no sources")
+    _refuse_empty(rows, where)
     source, edit = ("video", "original_video") if swap else ("original_video", "video")
     evidence = _direction([row[source] for row in rows], [row[edit] for row in rows])
     if evidence < 0 and swap is None:
         raise SourcesError(
-            f"{path}: the columns look swapped: 'video' reads like the source and 'original_video' like the "
+            f"{where}: the columns look swapped: 'video' reads like the source and 'original_video' like the "
             "edit (by names and by how often each value recurs). Run with --swap if so, with --no-swap if not"
         )
     return [
         SourceEntry(
-            uri=_absolute(row[source], path),
+            uri=_absolute(row[source], where),
             theme="openve3m",
             prompt=row["prompt"],
-            reference_edit_uri=_absolute(row[edit], path),
+            reference_edit_uri=_absolute(row[edit], where),
         )
         for row in rows
     ]
 
 
-def _refuse_empty(rows: Sequence[dict[str, str]], path: Path) -> None:
+def _refuse_empty(rows: Sequence[dict[str, str]], where: str) -> None:
     for number, row in enumerate(rows, start=1):
         for name in _OPENVE:
             if not row[name].strip():
-                raise SourcesError(f"{path}, row {number}: {name} is empty")
+                raise SourcesError(f"{where}, row {number}: {name} is empty")
 
 
 def _direction(sources: Sequence[str], edits: Sequence[str]) -> int:
@@ -215,11 +237,17 @@ def _sign(number: int) -> int:
     return (number > 0) - (number < 0)
 
 
-def _absolute(uri: str, listed_in: Path) -> str:
-    """A relative path is relative to the list's folder; `file://` is a path like any other."""
+def _absolute(uri: str, listed_in: str) -> str:
+    """A relative path is relative to the list's folder or prefix; `file://` is a path like any other."""
     if uri.startswith("file://"):
         return _uri_of(path_of(uri))
-    return uri if "://" in uri else _uri_of(listed_in.parent / uri)
+    if "://" in uri:
+        return uri
+    if listed_in.startswith("s3://") and not uri.startswith("/"):
+        from actors.s3_sources import joined
+
+        return joined(uri, listed_in)
+    return _uri_of(Path(listed_in).parent / uri)
 
 
 def _uri_of(path: Path) -> str:

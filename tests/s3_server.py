@@ -32,6 +32,7 @@ ERRORS = {
     "SlowDown": "503 Slow Down",
     "ConditionalRequestConflict": "409 Conflict",
     "AccessDenied": "403 Forbidden",
+    "InvalidAccessKeyId": "403 Forbidden",
 }
 MIN_PART_BYTES = 1000
 """S3 itself takes parts from 5 MiB."""

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from actors.base import Sample
+from actors.ingest import Ingest, IngestConfig
+from actors.ops.video import encode_video
+from actors.roles import SampleError
+from actors.s3 import new_client, split_uri
+from actors.s3_sources import fetch_source
+from actors.store import StoreError, open_root
 from ray_jobs.root import SAMPLES
 from ray_jobs.sources import SourceEntry, SourcesError, plan_samples, read_sources
 from schemas.config import ConfigError, RunConfig
+from tests.s3_server import Fault, S3Server
 
 CONFIG = RunConfig(themes=("location", "season"))
 
@@ -123,3 +135,79 @@ def test_openve3m_as_a_theme_needs_prompts() -> None:
     config = RunConfig(themes=("openve3m",))
     with pytest.raises(ConfigError, match="needs a prompt"):
         plan_samples([SourceEntry("/a.mp4")], config, SAMPLES.empty_table())
+
+
+# in a bucket
+
+
+def put(uri: str, content: bytes) -> None:
+    bucket, key = split_uri(uri)
+    new_client().put_object(Bucket=bucket, Key=key, Body=content)
+
+
+def test_a_prefix_gives_its_videos_in_order_without_those_of_an_output_root(prefix: str) -> None:
+    for name in ("b.MP4", "a clip 100%.mov", "notes.txt", "deep/c.webm", "deep/", "other.mp4/x.txt"):
+        put(f"{prefix}/videos/{name}", b"x")
+    put(f"{prefix}/videos-of-others/d.mp4", b"x")
+    store = open_root(f"{prefix}/videos/out", create=True)
+    store.put_bytes_if_absent("artifacts/sources/e.mp4", b"x")
+    expected = [f"{prefix}/videos/{name}" for name in ("a clip 100%.mov", "b.MP4", "deep/c.webm")]
+    for where in (f"{prefix}/videos", f"{prefix}/videos/"):
+        assert [entry.uri for entry in read_sources(where)] == expected
+    with pytest.raises(SourcesError, match="no video files below"):
+        read_sources(f"{prefix}/videos/out")
+
+
+def test_a_list_in_a_bucket_names_objects_beside_it_and_elsewhere(prefix: str) -> None:
+    uris = ["a b.mp4", "../up.mp4", "s3://elsewhere/c.mp4", "/shared/d.mp4"]
+    put(f"{prefix}/lists/list.csv", "\n".join(["uri", *uris]).encode())
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"uri": uris}), sink)
+    put(f"{prefix}/lists/list.parquet", sink.getvalue())
+    expected = [f"{prefix}/lists/a b.mp4", f"{prefix}/up.mp4", "s3://elsewhere/c.mp4", "/shared/d.mp4"]
+    for suffix in ("csv", "parquet"):
+        assert [entry.uri for entry in read_sources(f"{prefix}/lists/list.{suffix}")] == expected
+
+
+def test_a_list_or_bucket_that_is_not_there_is_said_by_name(prefix: str, s3: S3Server) -> None:
+    with pytest.raises(SourcesError, match=f"no source list at {prefix}/none.csv"):
+        read_sources(f"{prefix}/none.csv")
+    for where in ("s3://no-such-bucket/a.csv", "s3://no-such-bucket/videos"):
+        with pytest.raises(StoreError, match="the bucket does not exist"):
+            read_sources(where)
+
+
+def test_a_source_in_a_bucket_is_copied_whole_and_decoded_here(
+    prefix: str, s3: S3Server, tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    encode_video([np.full((180, 320, 3), 10 * n, np.uint8) for n in range(18)], clip, fps=16)
+    put(f"{prefix}/a clip.mp4", clip.read_bytes())
+    s3.fault(Fault("torn", "^GET"))
+    added = ingest(f"{prefix}/a clip.mp4", tmp_path)
+    assert added["num_frames"] == 17
+    assert added["source_sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()
+    assert added["source_size_bytes"] == clip.stat().st_size
+
+
+def test_an_object_that_cannot_be_had_is_its_samples_fault_and_bad_credentials_are_the_runs(
+    prefix: str, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(f"{prefix}/a.mp4", b"x" * 1000)
+    with pytest.raises(SampleError, match=r"none.mp4 cannot be read: .*NoSuchKey"):
+        ingest(f"{prefix}/none.mp4", tmp_path)
+    with pytest.raises(SampleError, match="the bucket does not exist"):
+        ingest("s3://no-such-bucket/a.mp4", tmp_path)
+    with pytest.raises(SampleError, match=r"1,000 bytes, the limit is 999 \(max_source_bytes\)"):
+        fetch_source(f"{prefix}/a.mp4", tmp_path, max_bytes=999)
+    s3.fault(Fault("AccessDenied", "^GET"))
+    with pytest.raises(SampleError, match="access is denied"):
+        ingest(f"{prefix}/a.mp4", tmp_path)
+    s3.fault(Fault("InvalidAccessKeyId", "^GET"))
+    with pytest.raises(StoreError, match="InvalidAccessKeyId"):
+        ingest(f"{prefix}/a.mp4", tmp_path)
+
+
+def ingest(uri: str, scratch: Path) -> dict[str, Any]:
+    sample = Sample("000000", 0, "Ingest", {"source_uri": uri}, {}, scratch)
+    return Ingest(IngestConfig(), None).process(sample)
