@@ -70,6 +70,8 @@ class PublishReport:
     shards_kept: int
     warnings: list[str]
     """Licences that ask more than the release's own, and unknown ones."""
+    as_tasks: bool = False
+    """Whether the parts were written as Ray tasks."""
 
     @property
     def accepted(self) -> int:
@@ -80,7 +82,7 @@ class PublishReport:
         return (
             f"{self.release}: {self.accepted} accepted of {sum(f.planned for f in self.funnels)} "
             f"planned samples in {len(self.funnels)} themes; {shard_count} tar parts "
-            f"({self.shards_written} written), "
+            f"({self.shards_written} written{' as Ray tasks' if self.as_tasks else ''}), "
             f"{self.written + self.kept} other files ({self.written} written, {self.removed} removed)"
         )
 
@@ -149,7 +151,7 @@ def _publish(
     for path, key in previews:
         folder.link(path, key)
     parts = list(planned_shards(plan))
-    written = folder.shards(parts)
+    written = folder.shards(parts, config.release.task_bytes)
     folder.finish((part.path, written[part.path], part.members) for part in parts)
     return PublishReport(
         release=f"{store.uri}/release",
@@ -159,6 +161,7 @@ def _publish(
         removed=folder.removed,
         shards_written=folder.shards_written,
         shards_kept=folder.shards_kept,
+        as_tasks=folder.as_tasks,
         warnings=warnings(
             accepted, {item.name: backend_licence(item.recipe) for item in planned}, config.release.license
         ),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from actors.store import Store
-from ray_jobs.sealing import NOTES, PlannedShard, PublishError, note_key, seal, sealed
+from ray_jobs.sealing import NOTES, PlannedShard, PublishError, as_tasks, note_key, seal_all, sealed
 from schemas import release, shards
 from schemas.shards import Member, WrittenShard
 
@@ -42,6 +42,8 @@ class ReleaseFolder:
         self.store = store
         self.report = report
         self.written = self.kept = self.removed = self.shards_written = self.shards_kept = 0
+        self.as_tasks = False
+        """Whether the parts were written as Ray tasks."""
         self._complete = store.exists(_key(release.SHARD_INDEX))
 
     def keep_only(self, wanted: set[str]) -> None:
@@ -82,7 +84,7 @@ class ReleaseFolder:
             ) from None
         self.written += 1
 
-    def shards(self, planned: Sequence[PlannedShard]) -> dict[str, WrittenShard]:
+    def shards(self, planned: Sequence[PlannedShard], task_bytes: int) -> dict[str, WrittenShard]:
         """All tar parts; those whose note says that they have their content are not touched."""
         written = {part.path: there for part in planned if (there := sealed(self.store, part))}
         self.shards_kept += len(written)
@@ -91,11 +93,11 @@ class ReleaseFolder:
             self._touch()
             self.store.delete(note_key(part.path))
             self.store.delete(_key(part.path))
-        for part in missing:
-            written[part.path] = seal(self.store, part)
+        self.as_tasks = as_tasks(missing, task_bytes)
+        for part, sealed_part in seal_all(self.store, missing, task_bytes):
+            written[part.path] = sealed_part
             self.shards_written += 1
-            size = written[part.path].size_bytes
-            self.report(f"{part.path}: {len(part.members)} samples, {size:,} bytes")
+            self.report(f"{part.path}: {len(part.members)} samples, {sealed_part.size_bytes:,} bytes")
         return written
 
     def finish(self, written: Iterable[tuple[str, WrittenShard, Sequence[Member]]]) -> None:

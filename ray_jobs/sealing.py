@@ -12,8 +12,9 @@ import io
 import json
 import mmap
 import os
+import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +28,8 @@ from actors.store import Store, StoreError
 from schemas import shards
 from schemas.shards import Chunk, Member, ShardError, WrittenShard
 
+START_RAY_BYTES = 8 << 30
+"""Below it a Ray of one's own takes longer to start than it saves."""
 PLANS = "journal/plan"
 NOTES = "journal/release"
 """One note a part: which content lies under its name. It is the part's commit."""
@@ -78,6 +81,29 @@ def planned_shards(plan: pa.Table) -> Iterator[PlannedShard]:
         columns = (rows[column].to_pylist() for column in ("name", "size_bytes", "sha256"))
         members = tuple(Member(*values) for values in zip(*columns, strict=True))
         yield PlannedShard(rows["shard"][0].as_py(), members, tuple(rows["path"].to_pylist()))
+
+
+def seal_all(
+    store: Store, planned: Sequence[PlannedShard], task_bytes: int
+) -> Iterator[tuple[PlannedShard, WrittenShard]]:
+    """`seal` for every part as it is finished: one after the other here, or as Ray tasks (`as_tasks`)."""
+    if as_tasks(planned, task_bytes):
+        from ray_jobs.seal_tasks import seal_as_tasks  # a small release is published without loading Ray
+
+        yield from seal_as_tasks(store.uri, planned)
+    else:
+        for shard in planned:
+            yield shard, seal(store, shard)
+
+
+def as_tasks(planned: Sequence[PlannedShard], task_bytes: int) -> bool:
+    """Whether Ray is worth it: several parts, and enough bytes for the Ray that is up or would be started."""
+    total = sum(shard.size_bytes for shard in planned)
+    if len(planned) < 2 or total < task_bytes:
+        return False
+    loaded = sys.modules.get("ray")
+    up = bool(os.environ.get("RAY_ADDRESS")) or (loaded is not None and loaded.is_initialized())
+    return up or total >= START_RAY_BYTES
 
 
 def seal(store: Store, shard: PlannedShard) -> WrittenShard:

@@ -37,7 +37,7 @@ class ActorConfig(Strict):
     num_gpus: float | None = Field(
         None, ge=0, description="GPUs a worker takes, may be a fraction; None: as its backend says"
     )
-    timeout_s: float | None = Field(
+    sample_timeout_s: float | None = Field(
         None,
         gt=0,
         description="seconds a sample may take before its worker is ended and it is failed; None: off",

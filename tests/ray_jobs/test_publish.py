@@ -390,6 +390,7 @@ def stop(event, arguments):
 
 sys.addaudithook(stop)
 publish(sys.argv[1])
+assert "ray" not in sys.modules, "a small release needs no Ray"
 print(count)
 """
 """A publish that dies at its n-th link or removal; it prints how many there were if it lived."""

@@ -102,10 +102,14 @@ def test_killed_and_continued_gives_the_bytes_of_a_run_that_was_not(
     assert done
 
 
-def test_pools_give_the_same_release_as_functions(sources: Path, finished: Path, tmp_path: Path) -> None:
+def test_pools_and_parts_as_ray_tasks_give_the_same_release_as_functions(
+    sources: Path, finished: Path, tmp_path: Path
+) -> None:
     root = tmp_path / "pools"
-    result = job("synthesize", "--sources", sources, "--output", root, *SHORT, "--set", "execution=pools")
+    other = ("--set", "execution=pools", "--set", "release.task_bytes=0")
+    result = job("synthesize", "--sources", sources, "--output", root, *SHORT, *other)
     assert result.returncode == 3, result.stdout + result.stderr
+    assert "written as Ray tasks" in result.stdout
     assert released(root) == released(finished)
 
 
