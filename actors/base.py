@@ -184,7 +184,7 @@ class Actor(Generic[Knobs]):
     @classmethod
     def recipe(cls, config: ActorConfig, revision: str, run_seed: int) -> dict[str, Any]:
         """What determines the results beside the inputs: not thresholds, not batch or pool sizes."""
-        ignored = {"batch_size", "pool_size", "num_gpus", "timeout_s"} | GATE_NAMES
+        ignored = {"batch_size", "pool_size", "num_gpus", "sample_timeout_s"} | GATE_NAMES
         knobs = {name: value for name, value in config.model_dump(mode="json").items() if name not in ignored}
         recipe = {"actor": cls.__name__, "version": cls.version, "revision": revision, **knobs}
         return {**recipe, "run_seed": run_seed} if cls.seeded else recipe

@@ -59,6 +59,10 @@ _STDERR = sys.__stderr__ or sys.stderr
 _ENVIRONMENT = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE)
 
 
+ENDED_WORKERS = ("WorkerDiedError", "TimeoutError", "MemoryError")
+"""Error classes of samples that took a worker with them."""
+
+
 class WorkerDiedError(SampleError):
     """Every worker that took this sample died."""
 
@@ -170,7 +174,7 @@ class Guard:
         """Why a sample is not tried once more: its time ran out, or too many workers died with it."""
         node, since = self.notes.where_and_when(key, begun - 1)
         fate = self.notes.fate(key, begun - 1)
-        limit = self.actor.config.timeout_s
+        limit = self.actor.config.sample_timeout_s
         if fate is None and limit is not None and time.time() - since > limit + TIMEOUT_GRACE_S:
             fate = _timeout(limit)  # it could not even note that
         earlier = self.context.deaths.get(self.name, {}).get(key, 0)
@@ -258,12 +262,12 @@ class Guard:
 
     @contextmanager
     def _in_time(self, samples: Sequence[Sample]) -> Iterator[None]:
-        """Ends the worker when its body takes longer than the config's `timeout_s` a sample.
+        """Ends the worker when its body takes longer than the config's `sample_timeout_s` a sample.
 
         A call into C cannot be interrupted, so the process ends and Ray starts another. The second clock is
         outside the interpreter.
         """
-        limit = self.actor.config.timeout_s
+        limit = self.actor.config.sample_timeout_s
         if limit is None:
             yield
             return
@@ -373,7 +377,7 @@ class Guard:
 
 
 def _timeout(limit_s: float) -> Fate:
-    return Fate("TimeoutError", f"no result after {limit_s:g} s (timeout_s); the worker was ended")
+    return Fate("TimeoutError", f"no result after {limit_s:g} s (sample_timeout_s); the worker was ended")
 
 
 def _artifact(column: str, path: str, size_bytes: int, sha256: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from actors.attempts import deaths_left_behind
+from actors.guard import ENDED_WORKERS, MAX_DEATHS
 from actors.pipeline import BROUGHT, STEPS
 from ray_jobs.root import RootState, read_actor
 from schemas.columns import MEDIA
@@ -69,6 +71,21 @@ def _failures(state: RootState, verdicts: pa.Table) -> pa.Array:
             pc.fill_null(here, False), settled["failures"].take(pc.fill_null(place, 0)), counts
         )
     return counts
+
+
+def deadly(state: RootState) -> dict[str, dict[str, int]]:
+    """By actor and key: workers that a sample took with it in earlier runs, as their notes say that broke
+    off, and as the journal says of those that came to their end.
+
+    The journal does not say how many; `MAX_DEATHS` leaves such a sample one try a run.
+    """
+    deaths = deaths_left_behind(state.store)
+    for name, settled in state.settled.items():
+        died = pc.is_in(settled["error_class"], value_set=pa.array(ENDED_WORKERS))
+        for key in settled["key"].filter(died).to_pylist():
+            of_actor = deaths.setdefault(name, {})
+            of_actor[key] = max(of_actor.get(key, 0), MAX_DEATHS)
+    return deaths
 
 
 def stream_rows(state: RootState, samples: pa.Table) -> list[Row]:

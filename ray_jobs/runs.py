@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from actors.base import fingerprint
 from actors.pipeline import STEPS, PlannedActor, resolve
@@ -24,6 +24,8 @@ from schemas.config import ConfigError, RunConfig, nearest, validated
 from schemas.gates import Step
 
 SAMPLES_FOLDER = "journal/samples"
+INITIAL_PID_NAMESPACE = 0xEFFFFFFC
+"""PROC_PID_INIT_INO of the Linux kernel: the namespace outside all containers."""
 
 
 class RootBusyError(Exception):
@@ -52,6 +54,11 @@ class RunRecord:
     """Start time of the process as the kernel counts it, so that a reused pid is not taken for the holder."""
     redo: str | None = None
     """The actor with which this run's new generation began, if it began one."""
+    boot_id: str = ""
+    """Of the running system; empty in a record of a version that did not note it."""
+    machine_id: str = ""
+    pid_namespace: int = 0
+    """Inode of the namespace in which `pid` is counted: every container has its own, and its own pid 1."""
 
     def run_config(self) -> RunConfig:
         return validated(RunConfig, self.config, "")
@@ -152,10 +159,10 @@ def _open(
         generations=generations,
         sealed=_sealed(store, before),
         opened_at=datetime.now(UTC).isoformat(),
-        host=platform.node(),
         pid=os.getpid(),
         pid_started=_process_start(os.getpid()),
         redo=redo,
+        **_machine(),
     )
     if not store.put_bytes_if_absent(record_key(record.run), record.to_json()).won:
         raise RootBusyError(f"another run opened {store.uri} at the same moment")
@@ -225,19 +232,54 @@ def refuse_if_superseded(store: Store, record: RunRecord) -> None:
 
 
 def refuse_if_held(store: Store, record: RunRecord) -> None:
+    """RootBusyError unless the run ended or its process is known to be dead.
+
+    A process in another container or on another machine cannot be seen from here, so its run holds the root
+    until its end is noted.
+    """
     if store.exists(end_key(record.run)):
         return
-    if record.host != platform.node():
+    where = _where(record, _machine())
+    by = f"{store.uri} is held by run {record.run} ({record.job})"
+    if where == "elsewhere":
         raise RootBusyError(
-            f"{store.uri} is held by run {record.run} ({record.job}) on {record.host}, process "
-            f"{record.pid}, since {record.opened_at}; if that run is dead, note its end: "
-            f"create {end_key(record.run)} with `{{}}`"
+            f"{by} on {record.host}, process {record.pid} of another machine or container, since "
+            f"{record.opened_at}; if that run is dead, note its end: create {end_key(record.run)} with `{{}}`"
         )
-    if record.pid != os.getpid() and _process_start(record.pid) == record.pid_started:
-        raise RootBusyError(
-            f"{store.uri} is held by run {record.run} ({record.job}), process {record.pid} on this machine, "
-            f"since {record.opened_at}"
-        )
+    lives = where == "here" and _process_start(record.pid) == record.pid_started
+    if lives and record.pid != os.getpid():
+        raise RootBusyError(f"{by}, process {record.pid} on this machine, since {record.opened_at}")
+
+
+def _where(record: RunRecord, machine: Mapping[str, Any]) -> Literal["here", "before a restart", "elsewhere"]:
+    """Whether this process could see the record's process if it lived."""
+    if record.host != machine["host"]:
+        return "elsewhere"
+    if not record.boot_id:  # of an older version: the host's name is all there is
+        return "here"
+    if record.boot_id == machine["boot_id"]:
+        return "here" if record.pid_namespace == machine["pid_namespace"] else "elsewhere"
+    outside = record.pid_namespace == machine["pid_namespace"] == INITIAL_PID_NAMESPACE
+    if outside and record.machine_id and record.machine_id == machine["machine_id"]:
+        return "before a restart"
+    return "elsewhere"
+
+
+def _machine() -> dict[str, Any]:
+    """What tells this process's machine and container from others."""
+    return {
+        "host": platform.node(),
+        "boot_id": _text("/proc/sys/kernel/random/boot_id"),
+        "machine_id": _text("/etc/machine-id"),
+        "pid_namespace": Path("/proc/self/ns/pid").stat().st_ino if Path("/proc/self/ns/pid").exists() else 0,
+    }
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
 
 
 def _process_start(pid: int) -> str:

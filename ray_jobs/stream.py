@@ -11,7 +11,9 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import pyarrow as pa
@@ -20,8 +22,9 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 
-from actors.guard import Guard, RunContext
+from actors.guard import Guard, RunContext, stop_key
 from actors.pipeline import PlannedActor
+from actors.store import open_store
 from ray_jobs.phases import Phase
 from ray_jobs.runs import RunFailedError
 from schemas.config import RunConfig
@@ -31,6 +34,11 @@ _GUARDS: dict[tuple[str, int, str], Guard] = {}
 NO_PROGRESS_TIMEOUT_S = 6 * 3600
 """Ray Data gives up a job without a finished task for this long: above the slowest stage and a wait for spot
 GPUs.
+"""
+
+DRAIN_S = 20.0
+"""What a run that is asked to stop gives the calls in hand; Kubernetes kills after 30 s, `ray job stop` after
+RAY_JOB_STOP_WAIT_TIME_S, 3 s by default.
 """
 
 _ERROR_LINE = re.compile(r"[\w.]+(Error|Exception|Died|Interrupt)\b")
@@ -94,10 +102,39 @@ def stream(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunCon
             data = _in_pool(data, item, min(workers, _most_useful(rows, item)), context)
         else:
             data = _as_function(data, item, context)
+    with draining(context):
+        try:
+            return int(data.materialize().count())
+        except RayError as error:
+            raise RunFailedError(_innermost(error)) from error
+
+
+@contextmanager
+def draining(context: RunContext) -> Iterator[None]:
+    """SIGTERM ends its body in order: no call begins any more, and those in hand have `DRAIN_S` to finish
+    and to be journaled. Then, or at a second signal, the handler of before is called, which exits.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    late = threading.Timer(DRAIN_S, os.kill, (os.getpid(), signal.SIGTERM))
+    late.daemon = True
+
+    def drain(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, before)
+        late.start()
+        open_store(context.root).put_bytes_if_absent(stop_key(context.run), b"stopping\n")
+
+    signal.signal(signal.SIGTERM, drain)
     try:
-        return int(data.materialize().count())
-    except RayError as error:
-        raise RunFailedError(_innermost(error)) from error
+        yield
+    finally:
+        drained = late.is_alive()
+        late.cancel()
+        signal.signal(signal.SIGTERM, before)
+        if drained:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _most_useful(rows: Sequence[Row], item: PlannedActor) -> int:

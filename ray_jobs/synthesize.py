@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
+from actors.attempts import forget
 from actors.guard import RunContext
 from actors.pipeline import PlannedActor, resolve, thresholds
 from actors.store import Store, is_root, open_root, open_store
 from ray_jobs.phases import Phase, cut, entering, gpus_known, measured_seconds
-from ray_jobs.plan import Work, stream_rows, work_left
+from ray_jobs.plan import Work, deadly, stream_rows, work_left
 from ray_jobs.progress import ActorCount, Progress
 from ray_jobs.root import SAMPLES, RootState, compact, read_root, read_samples, read_settled, write_samples
 from ray_jobs.runs import RunRecord, check_redo, check_run, ended, open_run
@@ -110,6 +111,7 @@ def _run(
         thresholds=limits,
         generations=record.generations,
         fingerprints={item.name: item.fingerprint for item in planned},
+        deaths=deadly(work.state),
     )
     known = gpus_known(config)
     start_ray(known)
@@ -127,6 +129,7 @@ def _run(
                 with watch.paused():  # no worker writes between two phases
                     compact(store, record)
                 done += len(phase.actors)
+    forget(store)
     return watch.counts
 
 
