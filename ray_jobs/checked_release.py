@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from actors.store import Store
 from schemas import release
 from schemas.release import Place
 
@@ -43,12 +44,22 @@ class Theme:
 class Release:
     """A release that is being checked: what is there, what is known of it, and the faults so far."""
 
-    folder: Path
+    store: Store
+    below: str
+    """Folder of the release in the store."""
     complete: bool
     """Whether every file must be there."""
     places: dict[str, Place] = field(default_factory=dict)
     themes: dict[str, Theme] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+
+    def key(self, path: str) -> str:
+        """Key in the store of a file of the release."""
+        return f"{self.below}/{path}"
+
+    def open(self, path: str) -> BinaryIO:
+        """A file to read once from its beginning; of a bucket nothing is copied here."""
+        return self.store.open_read(self.key(path))
 
     def fault(self, path: str, message: str) -> None:
         self.faults.append(Fault(path, message))
@@ -69,7 +80,9 @@ class Release:
         `newest`, or when a column of `full` has gaps.
         """
         try:
-            table = pq.read_table(self.folder / path, columns=schema.names, partitioning=None)
+            table = pq.read_table(
+                self.store.local_path(self.key(path)), columns=schema.names, partitioning=None
+            )
             version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
             table = table.select(schema.names).cast(schema)
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from actors.pipeline import STEPS
-from actors.store import MARKER
+from actors.store import LocalStore, StoreError, is_root, open_store
 from ray_jobs.checked_release import Fault, Release, Theme
 from ray_jobs.verify_media import MediaChecks
 from schemas import manifest, release
@@ -35,38 +36,62 @@ _GATE_COLUMNS = {gate.name: gate.column for gate in GATES}
 def verify(root_or_release: str) -> list[Fault]:
     """Every fault of a root's release or of a downloaded copy, by path; an empty list if there is none.
 
-    An output root (it holds the marker file), or its `release/`, must be complete. Any other folder counts
-    as a downloaded copy that may lack files.
+    An output root (it holds the marker file), or its `release/`, must be complete. Any other folder or prefix
+    counts as a downloaded copy that may lack files.
+
+    Raises:
+        StoreError: the bucket cannot be read.
     """
-    folder = Path(root_or_release.removeprefix("file://")).absolute()
-    if (folder / MARKER).is_file():
-        folder = folder / "release"
-    complete = folder.name == "release" and (folder.parent / MARKER).is_file()
-    if not folder.is_dir():
-        return [Fault(str(folder), "there is no release; `publish` makes it")]
-    checked = Release(folder, complete)
-    _list_files(checked)
+    checked = _opened(root_or_release)
+    where = f"{checked.store.uri}/{checked.below}"
+    if not _list_files(checked):
+        return [Fault(where, "there is no release; `publish` makes it")]
     if not checked.places:
-        checked.fault(
-            str(folder), "holds no file of a release: neither an output root nor a copy of a data set"
-        )
+        checked.fault(where, "holds no file of a release: neither an output root nor a copy of a data set")
     WordChecks(checked).run()
     MediaChecks(checked).run()
     return sorted(set(checked.faults))
 
 
-def _list_files(checked: Release) -> None:
-    for file in sorted(checked.folder.rglob("*")):
-        path = file.relative_to(checked.folder).as_posix()
-        if path.startswith(".") or (file.is_dir() and not file.is_symlink()):
-            continue
-        place = release.classify(path)
+def _opened(root_or_release: str) -> Release:
+    """The release by the folder it is in, which is a root's or any."""
+    bucket = root_or_release.startswith("s3://")
+    uri = root_or_release if bucket else os.path.abspath(root_or_release.removeprefix("file://"))
+    if is_root(root := open_store(uri)):
+        return Release(root, "release", complete=True)
+    above, name = os.path.split(root.uri)
+    if above == "s3:" or not name:
+        raise StoreError(f"{root_or_release} is no output root, and too much to be a copy of a data set")
+    store = open_store(above)
+    return Release(store, name, complete=name == "release" and is_root(store))
+
+
+def _list_files(checked: Release) -> bool:
+    """Note what is there; False if there is nothing, not even an empty folder."""
+    store = checked.store
+    if not isinstance(store, LocalStore):
+        for key in (keys := list(store.keys(checked.below))):
+            _place(checked, key.removeprefix(f"{checked.below}/"))
+        return bool(keys)
+    folder = store.root / checked.below
+    for file in sorted(folder.rglob("*")):
+        path = file.relative_to(folder).as_posix()
         if file.is_symlink() and not file.resolve().is_file():
-            checked.fault(path, "a link that leads nowhere")
-        elif place is not None:
-            checked.places[path] = place
-        elif path.endswith(".tar") or checked.complete:
-            checked.fault(path, "not a file of a release; its name fits nothing in the published layout")
+            if not path.startswith("."):
+                checked.fault(path, "a link that leads nowhere")
+        elif not file.is_dir():
+            _place(checked, path)
+    return folder.is_dir()
+
+
+def _place(checked: Release, path: str) -> None:
+    place = release.classify(path)
+    if path.startswith("."):
+        return
+    if place is not None:
+        checked.places[path] = place
+    elif path.endswith(".tar") or checked.complete:
+        checked.fault(path, "not a file of a release; its name fits nothing in the published layout")
 
 
 class WordChecks:
@@ -124,7 +149,7 @@ class WordChecks:
 
     def _csv_rows(self, path: str) -> Iterator[tuple[int, list[str]]]:
         try:
-            with (self.checked.folder / path).open(newline="", encoding="utf-8") as lines:
+            with io.TextIOWrapper(self.checked.open(path), encoding="utf-8", newline="") as lines:
                 rows = csv.reader(lines, strict=True)
                 header = next(rows, [])
                 if tuple(header) != release.CSV_COLUMNS:
@@ -136,7 +161,7 @@ class WordChecks:
 
     def _records(self, path: str) -> Iterator[dict[str, Any]]:
         """Records with an id; a line that is none is a fault and is passed over."""
-        with (self.checked.folder / path).open("rb") as lines:
+        with self.checked.open(path) as lines:
             number = 0
             while line := lines.readline(MAX_WORDS_BYTES):
                 number += 1
@@ -267,11 +292,11 @@ class WordChecks:
         for sample in sorted(prompts.keys() & known.prompts.keys()):
             if prompts[sample] != known.prompts[sample]:
                 self.checked.fault(path, f"{sample}: its prompt is not that of the CSV")
-        current = self.checked.folder.parent / path
+        store = self.checked.store
         if (
             self.checked.complete
-            and current.is_file()
-            and current.read_bytes() != (self.checked.folder / path).read_bytes()
+            and store.exists(path)
+            and store.get_bytes(path) != store.get_bytes(self.checked.key(path))
         ):
             self.checked.fault(
                 path, "older than the thresholds of the root; `publish` brings the release up to date"

@@ -84,7 +84,7 @@ class MediaChecks:
         if self.index is not None and path in self.rows:
             (row,) = self.index.slice(self.rows[path], 1).to_pylist()
         found = []
-        with (self.checked.folder / path).open("rb") as file:
+        with self.checked.open(path) as file:
             scan = archives.TarScan(file)
             try:
                 for entry, chunks in scan:
@@ -135,11 +135,9 @@ class MediaChecks:
             prompts = self.checked.themes[place.theme].prompts
             if prompts is not None and place.sample not in prompts:
                 self.checked.fault(path, f"its sample is not in {release.csv_path(place.theme)}")
-            file = self.checked.folder / path
-            with file.open("rb") as data:
-                self._media(
-                    path, "", place, place.sample, iter(lambda: data.read(1 << 20), b""), file.stat().st_size
-                )
+            with self.checked.open(path) as data:
+                size = self.checked.store.size_bytes(self.checked.key(path))
+                self._media(path, "", place, place.sample, iter(lambda: data.read(1 << 20), b""), size)
         if not self.checked.complete:
             return
         for theme, known in self.checked.themes.items():
