@@ -179,7 +179,7 @@ def ended(store: Store, record: RunRecord) -> Iterator[dict[str, Any]]:
     try:
         yield summary
     except BaseException as error:
-        with suppress(OSError):  # a full disk says so by itself
+        with suppress(OSError, StoreError):  # a full disk or a lost bucket says so by itself
             end_run(store, record.run, {"error": f"{type(error).__name__}: {error}"[:1000]})
         raise
     end_run(store, record.run, summary)
