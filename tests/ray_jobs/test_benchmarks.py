@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.store import open_root
+from benchmarks import publish
 from benchmarks.quality import measure, person_iou
 from benchmarks.sheets import sample_files, sheet
 from ray_jobs.root import read_root
@@ -50,6 +51,14 @@ def test_camera_runs_on_one_clip(clips: Path) -> None:
 def test_scenes_runs_at_smoke_size(tmp_path: Path) -> None:
     benchmark("scenes", "--output", tmp_path, "--smoke", "--builder", "field,studio")
     assert list(tmp_path.glob("*.png"))
+
+
+def test_publish_measures_every_way_to_make_a_part_and_their_digests_agree(tmp_path: Path) -> None:
+    shard = publish.make_members(tmp_path, 3 * publish.MEMBER_BYTES)
+    for fsync in (True, False):
+        timings = publish.measure(publish.Variants(tmp_path, shard, fsync=fsync), rounds=1)
+        assert len(timings) == 5 + fsync
+        assert publish.table(timings, shard.size_bytes).row_count == len(timings)
 
 
 def test_quality_measures_a_finished_sample_and_sheets_show_it(finished: Path) -> None:
