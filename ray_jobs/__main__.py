@@ -145,6 +145,23 @@ def publish(
 
 
 @app.command()
+def remove(
+    root: Root,
+    source: Annotated[
+        str | None, typer.Option(metavar="URI", help="a source, as its list had it, or its number")
+    ] = None,
+    sample: Annotated[str | None, typer.Option(metavar="ID", help="one sample; its source stays")] = None,
+    reason: Annotated[str, typer.Option(help="kept in the record of the removal")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what was derived and do nothing")] = False,
+) -> None:
+    """Take a source or a sample down: out of the release, the artifacts and all later runs."""
+    with _exits():
+        from ray_jobs.finish import remove_from_root
+
+        remove_from_root(root, source, sample, reason, _console(), dry_run=dry_run)
+
+
+@app.command()
 def verify(
     root: Annotated[str, typer.Argument(metavar="ROOT", help="output root or downloaded data set")],
 ) -> None:

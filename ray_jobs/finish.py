@@ -13,6 +13,7 @@ from actors.pipeline import resolve, thresholds
 from actors.store import StoreError, open_root
 from ray_jobs.publish import PublishReport, publish
 from ray_jobs.regate import regate, regate_release
+from ray_jobs.remove import remove
 from ray_jobs.runs import newest_run
 from ray_jobs.settings import apply
 from ray_jobs.sources import SourceEntry
@@ -47,6 +48,18 @@ def publish_root(root: str, sets: Sequence[str], allow: str | None, console: Con
         names = None if allow.strip() == "all" else tuple(filter(None, map(str.strip, allow.split(","))))
         config = config.model_copy(update={"release": config.release.model_copy(update={"allow": names})})
     _print_report(publish(root, config=config), console)
+
+
+def remove_from_root(
+    root: str, source: str | None, sample: str | None, reason: str, console: Console, *, dry_run: bool
+) -> None:
+    found = remove(root, source=source, sample=sample, reason=reason, dry_run=dry_run)
+    console.print(str(found), markup=False, highlight=False)
+    console.print(
+        "nothing is removed yet: that was --dry-run" if dry_run else f"removed: {found.kind} {found.name}",
+        markup=False,
+        highlight=False,
+    )
 
 
 def verify_root(root: str, console: Console) -> int:

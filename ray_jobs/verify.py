@@ -21,6 +21,10 @@ import pyarrow.compute as pc
 from actors.pipeline import STEPS
 from actors.store import LocalStore, StoreError, is_root, open_store
 from ray_jobs.checked_release import Fault, Release, Theme
+from ray_jobs.removals import read_removed
+from ray_jobs.remove import artifacts_of
+from ray_jobs.root import read_samples
+from ray_jobs.runs import newest_run
 from ray_jobs.verify_media import MediaChecks
 from schemas import manifest, release
 from schemas.gates import GATES
@@ -50,7 +54,28 @@ def verify(root_or_release: str) -> list[Fault]:
         checked.fault(where, "holds no file of a release: neither an output root nor a copy of a data set")
     WordChecks(checked).run()
     MediaChecks(checked).run()
+    if checked.complete:
+        _taken_down(checked)
     return sorted(set(checked.faults))
+
+
+def _taken_down(checked: Release) -> None:
+    """What a takedown should have taken away and is there: it was killed, or a lost worker wrote late."""
+    store = checked.store
+    samples, record = read_samples(store), newest_run(store)
+    removed = read_removed(store)
+    mine = samples.filter(pa.array(removed.of(samples)))
+    if record is None or not mine.num_rows:
+        return
+    whole = pc.is_in(mine["source_key"], value_set=pa.array(sorted(removed.sources), pa.string()))
+    for kind, rows in (("source", mine.filter(whole)), ("sample", mine.filter(pc.invert(whole)))):
+        for key in artifacts_of(store, rows, kind, record) if rows.num_rows else ():
+            checked.fault(f"../{key}", "was taken down and is there; the same `remove` again deletes it")
+    for theme, known in checked.themes.items():
+        for sample in sorted(set(mine["sample_id"].to_pylist()) & set(known.prompts or {})):
+            checked.fault(
+                release.csv_path(theme), f"{sample} was taken down; the same `remove` again takes it out"
+            )
 
 
 def _opened(root_or_release: str) -> Release:
