@@ -59,7 +59,7 @@ GOOD: dict[str, Any] = {
 
 
 def make_root(
-    path: Path,
+    path: Path | str,
     *,
     sources: int = 3,
     measured: Mapping[str, Mapping[str, Any]] | None = None,
@@ -98,7 +98,7 @@ def make_root(
     return config
 
 
-def redo(path: Path, actor: str, config: RunConfig, sources: int) -> None:
+def redo(path: Path | str, actor: str, config: RunConfig, sources: int) -> None:
     """Results of a new generation of this actor and all after it, with other media."""
     store = open_root(str(path), create=False)
     record = open_run(store, "synthesize", config, redo=actor)
