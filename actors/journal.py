@@ -69,8 +69,9 @@ class ActorJournal:
             schema = pa.schema([field for field in schema if field.name in columns], schema.metadata)
         wanted = None if only is None else _Wanted(only)
         tables = []
-        for key in keys:
-            with pq.ParquetFile(self.store.local_path(key)) as file:
+        keys = list(keys)
+        for key, path in zip(keys, self.store.local_paths(keys), strict=True):
+            with pq.ParquetFile(path) as file:
                 found = file.schema_arrow
                 check_version(found.metadata, key)
                 there = [name for name in schema.names if name in found.names]

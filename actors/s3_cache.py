@@ -46,6 +46,16 @@ def machine_folder(name: str) -> Path:
     return folder
 
 
+def check_content(bucket: str, key: str, found: s3.Downloaded) -> None:
+    """StoreError unless the bytes are those that their writer uploaded, where it knew them before."""
+    expected = found.metadata.get(SHA256)
+    if expected not in (None, found.sha256):
+        raise StoreError(
+            f"s3://{bucket}/{key}: {found.size_bytes} bytes with SHA-256 {found.sha256}, "
+            f"its writer uploaded {expected}: damaged on the way or in the bucket"
+        )
+
+
 class Copies:
     """Copies of the objects of one bucket, in one folder."""
 
@@ -71,7 +81,7 @@ class Copies:
             coming = Path(file.name)
             try:
                 found = s3.download(self._client, self._bucket, key, file, unless_etag=etag)
-                self._check(key, found)
+                check_content(self._bucket, key, found)
                 file.flush()
                 target = place / f"{found.etag.encode().hex()}{_suffix(key)}"
                 coming.replace(target)
@@ -95,14 +105,6 @@ class Copies:
         except (FileNotFoundError, ValueError):
             return None
         return path
-
-    def _check(self, key: str, found: s3.Downloaded) -> None:
-        expected = found.metadata.get(SHA256)
-        if expected not in (None, found.sha256):
-            raise StoreError(
-                f"s3://{self._bucket}/{key}: {found.size_bytes} bytes with SHA-256 {found.sha256}, "
-                f"its writer uploaded {expected}: damaged on the way or in the bucket"
-            )
 
     def drop_old(self) -> None:
         """Drop the copies that were asked for longest ago until the rest is within the bound."""

@@ -85,6 +85,10 @@ class Store(Protocol):
         """
         ...
 
+    def local_paths(self, keys: Iterable[str]) -> Iterator[Path]:
+        """`local_path` of each, in their order; of a bucket several come at once, ahead of their turn."""
+        ...
+
     def exists(self, key: str) -> bool: ...
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys below a folder (`prefix` without a trailing slash), sorted."""
@@ -197,6 +201,9 @@ class LocalStore:
         if not path.is_file():
             raise KeyError(f"nothing is stored under {key} in {self.root}")
         return path
+
+    def local_paths(self, keys: Iterable[str]) -> Iterator[Path]:
+        return map(self.local_path, keys)
 
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()

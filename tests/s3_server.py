@@ -46,7 +46,7 @@ class Fault:
 
     `kind`: an error of `ERRORS` instead of the work; `lost`: the work is done and the connection cut; `cut`:
     the connection is cut before the work; `torn`: half of the answer arrives; `hang`, `lost-hang`: no answer
-    in time, without and with the work done; `deaf`: conditions on writes are ignored.
+    in time, without and with the work done; `deaf`: conditions on writes are ignored; `late`: 30 ms later.
     """
 
     kind: str
@@ -92,6 +92,9 @@ class FaultLayer:
     def _faulty(
         self, kind: str, environ: WSGIEnvironment, body: bytes, start: StartResponse
     ) -> Iterable[bytes]:
+        if kind == "late":
+            time.sleep(0.03)
+            return self._answer(environ, body, start)
         if kind == "deaf":
             environ.pop("HTTP_IF_NONE_MATCH", None)
             return self._answer(environ, body, start)

@@ -323,13 +323,24 @@ def test_a_copy_comes_once_and_is_asked_for_by_its_etag_after(store: S3Store, s3
     assert first.stat().st_mtime > time.time() - 60
 
 
+def test_many_copies_come_in_their_order_and_one_that_is_missing_is_said(store: S3Store) -> None:
+    keys = [f"{number}" for number in range(20)]
+    for key in keys:
+        store.put_bytes_if_absent(key, key.encode())
+    assert [path.read_text() for path in store.local_paths(reversed(keys))] == keys[::-1]
+    assert next(store.local_paths(keys)).read_text() == "0"
+    with pytest.raises(KeyError, match="nothing is stored under none"):
+        list(store.local_paths([*keys, "none"]))
+
+
 def test_bytes_that_their_writer_did_not_upload_are_not_given_out(store: S3Store) -> None:
     bucket, prefix = s3_client.split_uri(store.uri)
     s3_client.new_client().put_object(
         Bucket=bucket, Key=f"{prefix}/k", Body=b"flipped", Metadata={"sha256": "0" * 64}
     )
-    with pytest.raises(StoreError, match="damaged on the way or in the bucket"):
-        store.local_path("k")
+    for read in (store.local_path, store.get_bytes):
+        with pytest.raises(StoreError, match="damaged on the way or in the bucket"):
+            read("k")
     assert [path for path in store._machine.rglob("*") if path.is_file()] == []
 
 
