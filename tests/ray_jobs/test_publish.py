@@ -366,6 +366,24 @@ def test_a_missing_artifact_is_named_and_nothing_claims_to_be_complete(tmp_path:
     assert not (tmp_path / "release/shards.parquet").exists()
 
 
+def test_a_publish_that_broke_off_keeps_the_parts_that_it_sealed(tmp_path: Path) -> None:
+    config = RunConfig(themes=("location",), release=ReleaseConfig(previews=0))
+    make_root(tmp_path, sources=2, config=config)
+    folder = tmp_path / "artifacts/intermediate_data/location/edited_video_canny"
+    artifact = folder / "Sparkle_location_000001.mp4"  # of the last part
+    data = artifact.read_bytes()
+    artifact.unlink()
+    with pytest.raises(PublishError):
+        publish(str(tmp_path))
+    parts = {path: path.stat().st_ino for path in (tmp_path / "release").rglob("*.tar")}
+    assert len(parts) == len(KINDS) - 1
+    artifact.write_bytes(data)
+    report = publish(str(tmp_path))
+    assert report.shards_kept == len(parts)
+    assert {path: path.stat().st_ino for path in parts} == parts
+    assert verify(str(tmp_path)) == []
+
+
 def test_an_artifact_that_was_changed_is_named(tmp_path: Path) -> None:
     make_root(tmp_path, sources=2, config=RunConfig(themes=("location",)))
     path = tmp_path / "artifacts/location/edited_video/Sparkle_location_000001.mp4"
@@ -383,7 +401,7 @@ count = 0
 
 def stop(event, arguments):
     global count
-    if event in ("os.link", "os.remove"):
+    if event in ("os.link", "os.remove") or (event == "open" and "/artifacts/" in str(arguments[0])):
         count += 1
         if count > last:
             os._exit(9)
@@ -393,7 +411,8 @@ publish(sys.argv[1])
 assert "ray" not in sys.modules, "a small release needs no Ray"
 print(count)
 """
-"""A publish that dies at its n-th link or removal; it prints how many there were if it lived."""
+"""A publish that dies at its n-th link, removal or opened artifact (so within a part, too); it prints how
+many there were if it lived."""
 
 
 def publish_until(root: Path, moment: int) -> subprocess.CompletedProcess[str]:
@@ -403,7 +422,7 @@ def publish_until(root: Path, moment: int) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, bytes]]:
-    """How many links and removals the publish of `change_of_set` makes, and the release that comes out."""
+    """How many such moments the publish of `change_of_set` makes, and the release that comes out."""
     root = tmp_path_factory.mktemp("undisturbed")
     change_of_set(root)
     done = publish_until(root, 10**9)
