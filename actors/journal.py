@@ -64,11 +64,19 @@ class ActorJournal:
             columns: read only these columns, in the schema's order; reasons and boxes are most of the bytes.
             only: read only the rows of these keys, so that one theme's boxes fit into memory.
         """
-        schema = self.schema
-        if columns is not None:
-            schema = pa.schema([field for field in schema if field.name in columns], schema.metadata)
+        tables = list(self.each(keys, columns=columns, only=only))
+        return pa.concat_tables(tables) if tables else self._read_schema(columns).empty_table()
+
+    def each(
+        self,
+        keys: Iterable[str],
+        *,
+        columns: Collection[str] | None = None,
+        only: pa.Array | None = None,
+    ) -> Iterator[pa.Table]:
+        """`read` in pieces, of one part at a time and in the parts' order."""
+        schema = self._read_schema(columns)
         wanted = None if only is None else _Wanted(only)
-        tables = []
         keys = list(keys)
         for key, path in zip(keys, self.store.local_paths(keys), strict=True):
             with pq.ParquetFile(path) as file:
@@ -77,10 +85,15 @@ class ActorJournal:
                 there = [name for name in schema.names if name in found.names]
                 if wanted is None:
                     large = file.metadata.num_rows > THREADED_ROWS
-                    tables.append(_with_columns(file.read(columns=there, use_threads=large), schema))
+                    yield _with_columns(file.read(columns=there, use_threads=large), schema)
                 else:
-                    tables.extend(_with_columns(rows, schema) for rows in wanted.rows(file, there))
-        return pa.concat_tables(tables) if tables else schema.empty_table()
+                    for rows in wanted.rows(file, there):
+                        yield _with_columns(rows, schema)
+
+    def _read_schema(self, columns: Collection[str] | None) -> pa.Schema:
+        if columns is None:
+            return self.schema
+        return pa.schema([field for field in self.schema if field.name in columns], self.schema.metadata)
 
     def parts(self) -> list[str]:
         return list(self.store.keys(self.folder))

@@ -29,6 +29,8 @@ from schemas.shards import Chunk
 
 READERS = 16
 """Objects that come down at once: each costs some 30 ms before its first byte."""
+DELETED_AT_ONCE = 1000
+"""Objects in one request; S3 takes no more."""
 SCRATCH_AGE_S = 24 * 3600.0
 """Scratch of workers that were killed on this machine is removed when it is older."""
 
@@ -135,6 +137,18 @@ class S3Store:
     def delete(self, key: str) -> None:
         with s3.explained(f"{self.uri}: {key} cannot be deleted"):
             self._client.delete_object(Bucket=self._bucket, Key=self._key(key))
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        names = [{"Key": self._key(key)} for key in keys]
+        with s3.explained(f"{self.uri}: objects cannot be deleted"):
+            for start in range(0, len(names), DELETED_AT_ONCE):
+                some = {"Objects": names[start : start + DELETED_AT_ONCE], "Quiet": True}
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete=some)
+                for refused in answer.get("Errors", ()):
+                    raise s3.S3Error(
+                        f"{self.uri}: {refused.get('Key')} cannot be deleted: {refused.get('Message')}",
+                        refused.get("Code", ""),
+                    )
 
     def scratch(self) -> tempfile.TemporaryDirectory[str]:
         folder = self._machine / "scratch"

@@ -98,6 +98,10 @@ class Store(Protocol):
         """Forget a key; nothing happens when it is not there."""
         ...
 
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Forget many keys, in any order; an error may leave some of them."""
+        ...
+
     def scratch(self) -> tempfile.TemporaryDirectory[str]:
         """A folder for files about to be put; local, and removed by its context."""
         ...
@@ -218,6 +222,10 @@ class LocalStore:
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.delete(key)
 
     def scratch(self) -> tempfile.TemporaryDirectory[str]:
         folder = self.root / "scratch"  # on the root's file system, since links do not cross one

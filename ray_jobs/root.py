@@ -95,17 +95,16 @@ def _compact(journal: ActorJournal, run: int, names: Sequence[str]) -> None:
         won = journal.store.put_file_if_absent(target, path).won
     if not won:
         return  # whatever is there is not known to hold these rows
-    for key in keys:
-        journal.store.delete(key)
+    journal.store.delete_all(keys)
 
 
 def _chunks(journal: ActorJournal, keys: Sequence[str]) -> Iterator[pa.Table]:
     """The rows of these parts, so many at a time that their boxes and reasons fit into memory."""
     held: list[pa.Table] = []
     count = 0
-    for key in keys:
-        held.append(journal.read([key]))
-        count += held[-1].num_rows
+    for rows in journal.each(keys):
+        held.append(rows)
+        count += rows.num_rows
         if count >= COMPACTED_AT_ONCE:
             yield pa.concat_tables(held)
             held, count = [], 0

@@ -136,6 +136,14 @@ def test_keys_lists_what_is_below_a_folder_in_order(store: Store) -> None:
     assert list(store.keys("none")) == []
 
 
+def test_many_keys_are_forgotten_at_once_and_no_others(store: Store) -> None:
+    for number in range(5):
+        store.put_bytes_if_absent(f"a/{number} é&<", b"x")
+    store.delete_all([*(f"a/{number} é&<" for number in range(3)), "a/none"])
+    store.delete_all([])
+    assert list(store.keys("a")) == ["a/3 é&<", "a/4 é&<"]
+
+
 def test_a_missing_key_says_so(store: Store) -> None:
     with pytest.raises(KeyError, match="nothing is stored under x"):
         store.get_bytes("x")
