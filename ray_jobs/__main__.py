@@ -145,6 +145,28 @@ def publish(
 
 
 @app.command()
+def retry(
+    root: Root,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILTER",
+            help="over the columns of ROOT/manifest/failed.parquet, e.g. "
+            "\"actor = 'Ingest' and error like '%no file%'\"; all failed samples without",
+        ),
+    ] = None,
+    publish: Annotated[bool, typer.Option("--publish/--no-publish", help="end with `publish`")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list the samples and start nothing")] = False,
+) -> None:
+    """Run failed samples again, also those that failed `max_failures` times, by the recorded config."""
+    with _exits():
+        from ray_jobs.finish import retry_failed
+
+        failed = retry_failed(root, where, _console(), with_release=publish, dry_run=dry_run)
+    raise SystemExit(FINISHED_WITH_FAILED if failed else OK)
+
+
+@app.command()
 def remove(
     root: Root,
     source: Annotated[

@@ -11,14 +11,16 @@ from rich.console import Console
 
 from actors.pipeline import resolve, thresholds
 from actors.store import StoreError, open_root
+from ray_jobs.dead_letters import write_dead_letters
 from ray_jobs.publish import PublishReport, publish
 from ray_jobs.regate import regate, regate_release
 from ray_jobs.remove import remove
+from ray_jobs.retry import failed_samples, retry
 from ray_jobs.runs import newest_run
 from ray_jobs.settings import apply
 from ray_jobs.sources import SourceEntry
 from ray_jobs.status import print_tally, tally
-from ray_jobs.synthesize import synthesize
+from ray_jobs.synthesize import RunResult, synthesize
 from ray_jobs.verify import verify
 from schemas.config import RunConfig
 
@@ -34,6 +36,25 @@ def synthesize_and_publish(
 ) -> int:
     """Run, publish if wanted, print the closing table; returns the number of failed samples of this list."""
     result = synthesize(root, entries, config, console, redo=redo)
+    if not with_release:
+        write_dead_letters(result.state, result.state.verdicts())
+    return _finished(root, result, console, with_release=with_release)
+
+
+def retry_failed(root: str, where: str | None, console: Console, *, with_release: bool, dry_run: bool) -> int:
+    """Run failed samples again; returns how many of them failed again, 0 for a dry run."""
+    picked = failed_samples(root, where)
+    console.print(f"{picked.num_rows} failed samples to try again", highlight=False)
+    if dry_run or not picked.num_rows:
+        for row in picked.to_pylist():
+            line = f"  {row['sample_id']}: {row['actor']}, {row['error_class']}: {row['error']}"
+            console.print(line, markup=False, highlight=False)
+        return 0
+    return _finished(root, retry(root, where, console), console, with_release=with_release)
+
+
+def _finished(root: str, result: RunResult, console: Console, *, with_release: bool) -> int:
+    """Publish if wanted, print the closing table; returns how many of the samples asked for failed."""
     if with_release:
         _print_report(publish(root), console)
     counts = tally(result.state.verdicts(), result.asked)

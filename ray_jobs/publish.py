@@ -20,6 +20,7 @@ from actors.journal import parquet_bytes
 from actors.pipeline import STEPS, resolve, thresholds
 from actors.store import Store, open_root
 from ray_jobs.card import card_text
+from ray_jobs.dead_letters import write_dead_letters
 from ray_jobs.licences import backend_licence, warnings
 from ray_jobs.release_folder import ReleaseFolder, Report, quiet, replace_file
 from ray_jobs.root import RootState, read_actor, read_root
@@ -147,6 +148,7 @@ def _publish(
         _write_words(folder, state, theme, accepted.filter(pc.equal(accepted["edit_type"], theme)))
         write_manifest(store, theme, manifest)
         folder.link(release.manifest_path(theme), release.manifest_path(theme))
+    write_dead_letters(state, verdicts)
     folder.text(release.CARD, [card_text(config.release, planned, counts, accepted)])
     for path, key in previews:
         folder.link(path, key)

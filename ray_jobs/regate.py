@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from actors.store import StoreError, open_root
+from ray_jobs.dead_letters import write_dead_letters
 from ray_jobs.publish import root_manifest, write_manifest
 from ray_jobs.root import read_root
 from ray_jobs.runs import ended, newest_run, open_deciding_run
@@ -83,6 +84,7 @@ def regate(root: str, config: RunConfig) -> RegateReport:
         manifest = root_manifest(state, new, config)
         with ThreadPoolExecutor() as writers:
             list(writers.map(lambda theme: write_manifest(store, theme, manifest), themes))
+        write_dead_letters(state, new)
         was, now = (pc.equal(verdicts["status"], "accepted") for verdicts in (old, new))
         was_live, now_live = (pc.equal(verdicts["status"], "live") for verdicts in (old, new))
         result = RegateReport(

@@ -76,7 +76,7 @@ def _fill(
     _say_what_stays(entries, config, work.state.samples, console)
     counts = {item.name: ActorCount() for item in planned}
     if work.samples.num_rows:
-        counts = _run(store, record, work, planned, config, console)
+        counts = run_work(store, record, work, planned, config, console)
     else:
         console.print("nothing left to do: every sample is decided")
     return RunResult(_state(store), asked, counts)
@@ -92,7 +92,7 @@ def plan(
     return work_left(_state(store), config, asked), asked
 
 
-def _run(
+def run_work(
     store: Store,
     record: RunRecord,
     work: Work,
@@ -100,6 +100,7 @@ def _run(
     config: RunConfig,
     console: Console,
 ) -> dict[str, ActorCount]:
+    """Stream samples through all actors, by the run that holds the root; returns what each actor did."""
     from ray_jobs.stream import cluster_gpus, start_ray, stream  # with nothing to do Ray is not loaded
 
     limits = thresholds(tuple(planned))
