@@ -165,6 +165,37 @@ def test_a_file_that_changes_while_it_goes_up_is_not_stored(
     assert uploads_left(store) == []
 
 
+KILLED = """
+import sys, time
+from actors.s3_store import S3Store
+
+def chunks():
+    yield b"x" * 2500
+    print("two parts are up", flush=True)
+    time.sleep(60)
+
+S3Store(sys.argv[1], part_bytes=1000).put_stream_if_absent("k", chunks())
+"""
+
+
+def test_a_writer_that_is_killed_leaves_nothing_to_see_and_the_next_run_frees_its_parts(
+    store: S3Store,
+) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", KILLED, store.uri], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "two parts are up\n"
+    while not uploads_left(store):
+        time.sleep(0.05)
+    writer.kill()
+    writer.communicate()
+    assert not store.exists("k")
+    store.clear_scratch()
+    assert uploads_left(store) == []
+    assert put_stream(store, LARGE) == expected(LARGE, won=True)
+
+
 # several writers
 
 RACE = """
@@ -209,6 +240,15 @@ def test_of_processes_that_write_the_same_keys_one_wins_each_and_all_learn_of_it
             (hashlib.sha256(content).hexdigest(), len(content))
         }
     assert uploads_left(store) == []
+
+
+def test_a_loser_believes_the_bytes_and_not_what_their_writer_said_of_them(store: S3Store) -> None:
+    bucket, prefix = s3_client.split_uri(store.uri)
+    s3_client.new_client().put_object(
+        Bucket=bucket, Key=f"{prefix}/k", Body=SMALL, Metadata={"sha256": "0" * 64, "writer": "somebody"}
+    )
+    for put in (put_bytes, put_stream):
+        assert put(store, LARGE) == expected(SMALL, won=False)
 
 
 # opening a root
