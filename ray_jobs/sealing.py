@@ -41,6 +41,7 @@ a part in work costs a worker about 100 MB, whatever the part's size."""
 WHOLE_BYTES = 8 << 20
 """An artifact above this is not read ahead but streamed."""
 _CHUNK = 1 << 20
+_MAPPED_BYTES = 128 << 10
 
 
 class PublishError(StoreError):
@@ -213,8 +214,9 @@ class ShardBytes:
 def _chunks(source: BinaryIO) -> Iterator[Chunk]:
     """The content of an open artifact, a MiB at a time.
 
-    A local file is mapped, not read: copies into memory of several threads cost 0.4 CPU seconds a GB more,
-    nearly all in page faults. It must not be cut short meanwhile, which nobody does to an artifact.
+    A local file that is not small is mapped, not read: copies into memory of several threads cost 0.4 CPU
+    seconds a GB more, nearly all in page faults. It must not be cut short meanwhile, which nobody does to an
+    artifact.
     """
     try:
         descriptor = source.fileno()
@@ -222,7 +224,9 @@ def _chunks(source: BinaryIO) -> Iterator[Chunk]:
         yield from iter(lambda: source.read(_CHUNK), b"")
         return
     size = os.fstat(descriptor).st_size
-    if size:  # nothing cannot be mapped
+    if size < _MAPPED_BYTES:
+        yield source.read()
+    else:
         mapped = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
         mapped.madvise(mmap.MADV_WILLNEED)
         view = memoryview(mapped)
