@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ CONNECTIONS = 64
 """Kept by one client: readers and uploaded parts run in threads."""
 CHUNK = 1 << 20
 MISSING = ("404", "NoSuchKey", "NoSuchBucket", "NotFound")
+_MAKING = threading.Lock()
+"""A client may be used from several threads, but not made in several."""
 _BROKEN = (ReadTimeoutError, ResponseStreamingError, IncompleteReadError, ConnectionClosedError)
 _USER_OF_URL = re.compile(r"//[^/\s@]+@")
 
@@ -70,7 +73,7 @@ def new_client(read_timeout_s: float = READ_TIMEOUT_S) -> Any:
         read_timeout=read_timeout_s,
         max_pool_connections=CONNECTIONS,
     )
-    with explained("S3"):
+    with explained("S3"), _MAKING:
         return _session().client("s3", config=config)
 
 

@@ -165,16 +165,14 @@ class S3Store:
         with s3.explained(f"{self.uri} cannot be used as output root"):
             listed = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=2)
             names = [item["Key"] for item in listed.get("Contents", ()) if item["Key"] != self._prefix]
-            new = self._prefix + MARKER not in names and not self.exists(MARKER)
-            if new and names:
+            if names and self._prefix + MARKER not in names and not self.exists(MARKER):
                 raise StoreError(
                     f"{self.uri} holds other objects and no {MARKER}; choose a prefix that holds nothing"
                 )
-        # on a root that exists this writes nothing, and says whether we could
+        # of a root that exists this changes nothing, and says whether we could
         with s3.explained(f"{self.uri} cannot be written"):
             self._uploads.put_bytes(self._key(MARKER), marker)
-            if new:
-                self._refuse_a_server_without_conditions(marker)
+            self._refuse_a_server_without_conditions(marker)
 
     def _refuse_a_server_without_conditions(self, marker: bytes) -> None:
         """Both conditional requests, on the marker that is there: both must be refused."""

@@ -77,8 +77,13 @@ def _fail(message: str, code: int) -> NoReturn:
 
 @app.command()
 def synthesize(
-    sources: Annotated[str, typer.Option(help="folder, list.csv, list.parquet or OpenVE-3M's CSV")],
-    output: Annotated[str, typer.Option(help="output root; one of an earlier run is continued")],
+    sources: Annotated[
+        str, typer.Option(help="folder, list.csv, list.parquet or OpenVE-3M's CSV; a path or s3://bucket/...")
+    ],
+    output: Annotated[
+        str,
+        typer.Option(help="output root, a folder or s3://bucket/prefix; one of an earlier run is continued"),
+    ],
     config: ConfigFile = DEFAULT_CONFIG,
     set_: Sets = None,
     themes: Annotated[str | None, typer.Option(help="comma-separated, instead of the config's")] = None,

@@ -151,6 +151,11 @@ def regate_release(
     Raises:
         ConfigError: an unknown gate, or a file that a gate needs is not there or not as published.
     """
+    for place in (release_dir, out_dir):
+        if place.startswith("s3://"):
+            raise ConfigError(
+                f"{place}: --release filters a copy on this machine; download prompts/ and the parts"
+            )
     source, out = Path(release_dir), Path(out_dir)
     csv.field_size_limit(MAX_LINE_BYTES)
     files = {file.gate for file in release.JSONL_FILES if file.gate}

@@ -11,14 +11,14 @@ from rich.console import Console
 from actors.s3 import new_client, split_uri
 from actors.store import StoreError, open_root
 from ray_jobs.publish import publish
-from ray_jobs.regate import regate
+from ray_jobs.regate import regate, regate_release
 from ray_jobs.root import read_root
 from ray_jobs.runs import end_key, ended, newest_run, open_run
 from ray_jobs.settings import apply
 from ray_jobs.status import print_status
 from ray_jobs.synthesize import print_plan
 from ray_jobs.verify import verify
-from schemas.config import RunConfig
+from schemas.config import ConfigError, RunConfig
 from tests.ray_jobs.commands import tree
 from tests.ray_jobs.small_root import make_root
 from tests.s3_server import Fault, S3Server
@@ -56,6 +56,8 @@ def test_a_release_in_a_bucket_has_the_bytes_of_one_in_a_folder(
 def test_a_root_in_a_bucket_is_read_decided_and_its_damage_named(prefix: str) -> None:
     make_root(prefix, sources=1, config=CONFIG)
     publish(prefix)
+    with pytest.raises(ConfigError, match="a copy on this machine"):
+        regate_release(f"{prefix}/release", {}, "/tmp/none")
     assert regate(prefix, STRICT).no_longer_accepted == 1
     console = Console(record=True, width=200, file=io.StringIO())
     state = read_root(open_root(prefix, create=False))
