@@ -18,13 +18,13 @@ from ray_jobs.settings import apply
 from ray_jobs.status import print_status
 from ray_jobs.synthesize import print_plan
 from ray_jobs.verify import verify
-from schemas.config import ConfigError, RunConfig
+from schemas.config import ConfigError
 from tests.ray_jobs.commands import tree
 from tests.ray_jobs.small_root import make_root
 from tests.s3_server import Fault, S3Server
 
-CONFIG = RunConfig(themes=("location",))
-STRICT = apply({"themes": ["location"]}, ["EditedVideoScorer.min_edited_video_overall=9.9"])
+CONFIG = apply({"themes": ["location"]}, ["release.previews=1"])
+STRICT = apply(CONFIG.model_dump(mode="json"), ["EditedVideoScorer.min_edited_video_overall=9.9"])
 
 
 def content(root: str, folder: str) -> dict[str, bytes]:
