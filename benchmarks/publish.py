@@ -197,7 +197,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1)] = 5,
 ) -> None:
     """Make one part in every way, with fsync on all sides and on none."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, width=110)
     parent = Path(tempfile.mkdtemp(dir=folder))
     try:
         shard = make_members(parent, int(gib * 2**30))

@@ -150,8 +150,7 @@ def _publish(
         folder.link(release.manifest_path(theme), release.manifest_path(theme))
     write_dead_letters(state, verdicts)
     folder.text(release.CARD, [card_text(config.release, planned, counts, accepted)])
-    for path, key in previews:
-        folder.link(path, key)
+    folder.links(previews)
     parts = list(planned_shards(plan))
     written = folder.shards(parts, config.release.task_bytes)
     folder.finish((part.path, written[part.path], part.members) for part in parts)

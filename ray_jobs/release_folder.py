@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,6 +18,8 @@ from ray_jobs.sealing import NOTES, PlannedShard, PublishError, as_tasks, note_k
 from schemas import release, shards
 from schemas.shards import Member, WrittenShard
 
+LINKS_AT_ONCE = 8
+"""Previews are thousands of small files, and each takes a bucket several requests of some 30 ms."""
 Report = Callable[[str], None]
 
 
@@ -27,7 +30,7 @@ def quiet(message: str) -> None:
 def replace_file(store: Store, key: str, path: Path) -> bool:
     """Put the file at `path` under `key` unless the same bytes are there; False if they were."""
     if store.exists(key):
-        if _same(store.local_path(key), path):
+        if _holds(store, key, path):
             path.unlink()
             return False
         store.delete(key)
@@ -66,23 +69,35 @@ class ReleaseFolder:
 
     def link(self, path: str, existing: str) -> None:
         """Give a file of the root a second name in the release."""
+        self.links([(path, existing)])
+
+    def links(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """`link` for each (path in the release, key in the root), several at a time."""
+        threads = ThreadPoolExecutor(LINKS_AT_ONCE, thread_name_prefix="link")
+        try:
+            for made in threads.map(lambda pair: self._link(*pair), pairs):
+                self.written += made
+                self.kept += not made
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def _link(self, path: str, existing: str) -> bool:
+        """False where it was so already."""
         key = _key(path)
         try:
             there = self.store.local_path(existing)
             if self.store.exists(key):
-                here = self.store.local_path(key)
-                if _same(here, there):
-                    self.kept += 1
-                    return
-                self._remove(path)
-                self.removed -= 1
+                if _holds(self.store, key, there):
+                    return False
+                self._touch()
+                self.store.delete(key)
             self._touch()
             self.store.link_if_absent(key, existing)
         except KeyError:
             raise PublishError(
                 f"{existing} is in the journal but not in {self.store.uri}: it was removed or not copied here"
             ) from None
-        self.written += 1
+        return True
 
     def shards(self, planned: Sequence[PlannedShard], task_bytes: int) -> dict[str, WrittenShard]:
         """All tar parts; those whose note says that they have their content are not touched."""
@@ -112,13 +127,14 @@ class ReleaseFolder:
     def _place(self, path: str, file: Path) -> None:
         key = _key(path)
         if self.store.exists(key):
-            if _same(self.store.local_path(key), file):
+            if _holds(self.store, key, file):
                 self.kept += 1
                 return
             self._touch()
             self.store.delete(key)
         self._touch()
-        self.store.put_file_if_absent(key, file)
+        if not self.store.put_file_if_absent(key, file).won:
+            raise PublishError(f"another publish wrote {path} at the same moment")
         self.written += 1
 
     def _remove(self, path: str) -> None:
@@ -127,7 +143,9 @@ class ReleaseFolder:
         self.removed += 1
 
     def _touch(self) -> None:
-        """The release is about to change, so it is not complete any more."""
+        """The release is about to change, so it is not complete any more. Threads may call it at once: none
+        returns before the index is gone.
+        """
         if self._complete:
             self.store.delete(_key(release.SHARD_INDEX))
             self._complete = False
@@ -137,11 +155,12 @@ def _key(path: str) -> str:
     return f"release/{path}"
 
 
-def _same(one: Path, other: Path) -> bool:
-    """The same file under two names, or the same bytes."""
-    if one.stat().st_size != other.stat().st_size:
+def _holds(store: Store, key: str, file: Path) -> bool:
+    """Whether the same file lies under the key, or the same bytes. From a bucket it is copied for that."""
+    if store.size_bytes(key) != file.stat().st_size:
         return False
-    return one.samefile(other) or _digest(one) == _digest(other)
+    there = store.local_path(key)
+    return there.samefile(file) or _digest(there) == _digest(file)
 
 
 def _digest(path: Path) -> str:
