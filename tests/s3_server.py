@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -52,6 +53,8 @@ class Fault:
     kind: str
     request: str
     times: int = 1
+    chance: float = 1.0
+    """Share of the matching requests that it happens to, by random numbers that are the same each time."""
 
 
 class FaultLayer:
@@ -62,6 +65,7 @@ class FaultLayer:
         self._one_at_a_time = threading.Lock()
         self._faults: list[Fault] = []
         self._seen: list[str] = []
+        self._random = random.Random(0)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         query = environ.get("QUERY_STRING", "")
@@ -77,12 +81,19 @@ class FaultLayer:
             return [json.dumps(self._seen).encode()]
         with self._one_at_a_time:
             self._seen.append(name)
-            fault = next((f for f in self._faults if f.times and re.search(f.request, name)), None)
+            fault = next((f for f in self._faults if self._happens(f, name)), None)
             if fault:
                 fault.times -= 1
         if fault is None:
             return self._answer(environ, body, start_response)
         return self._faulty(fault.kind, environ, body, start_response)
+
+    def _happens(self, fault: Fault, name: str) -> bool:
+        return (
+            fault.times > 0
+            and re.search(fault.request, name) is not None
+            and self._random.random() < fault.chance
+        )
 
     def _answer(self, environ: WSGIEnvironment, body: bytes, start: StartResponse) -> list[bytes]:
         environ["wsgi.input"] = io.BytesIO(body)
@@ -107,7 +118,7 @@ class FaultLayer:
             time.sleep(HANG_S)
         if kind in ("lost", "lost-hang", "cut", "hang"):
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-            return []
+            raise ConnectionResetError("the connection was cut")  # of which the server says nothing
         start(ERRORS[kind], [("Content-Type", "application/xml")])
         return [f"<Error><Code>{kind}</Code><Message>made by the tests</Message></Error>".encode()]
 
