@@ -80,8 +80,8 @@ class S3Store:
     def link_if_absent(self, key: str, existing: str) -> Stored:
         """The content comes down, is checked and goes up again.
 
-        Copying on the server is one request less, but many servers ignore its condition (`If-None-Match` of
-        CopyObject is of 2025) and would overwrite. Linked files are artifacts of megabytes.
+        Copying on the server saves the way, but CopyObject got a condition long after PutObject did, and a
+        server that does not know it overwrites. Linked files are artifacts of megabytes.
         """
         copy = self.local_path(existing)
         with s3.explained(f"{self.uri}: {key} cannot be put"), copy.open("rb") as file:
