@@ -150,6 +150,26 @@ def publish(
 
 
 @app.command()
+def regenerate(
+    root: Root,
+    shard: Annotated[str | None, typer.Option(metavar="NAME", help="a tar part of the release")] = None,
+    sample: Annotated[str | None, typer.Option(metavar="ID", help="all parts that hold this sample")] = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="all parts and artifacts that are not there")
+    ] = False,
+    broken: Annotated[
+        bool, typer.Option("--broken", help="these, and all that have other bytes than recorded")
+    ] = False,
+) -> None:
+    """Make tar parts again from artifacts; an artifact that is lost is made by its actor again."""
+    with _exits():
+        from ray_jobs.finish import regenerate_parts
+
+        failed = regenerate_parts(root, shard, sample, _console(), missing=missing, broken=broken)
+    raise SystemExit(RUN_FAILED if failed else OK)
+
+
+@app.command()
 def retry(
     root: Root,
     where: Annotated[

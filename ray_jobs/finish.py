@@ -14,6 +14,7 @@ from actors.store import StoreError, open_root
 from ray_jobs.dead_letters import write_dead_letters
 from ray_jobs.publish import PublishReport, publish
 from ray_jobs.regate import regate, regate_release
+from ray_jobs.regenerate import regenerate
 from ray_jobs.remove import remove
 from ray_jobs.retry import failed_samples, retry
 from ray_jobs.runs import newest_run
@@ -69,6 +70,15 @@ def publish_root(root: str, sets: Sequence[str], allow: str | None, console: Con
         names = None if allow.strip() == "all" else tuple(filter(None, map(str.strip, allow.split(","))))
         config = config.model_copy(update={"release": config.release.model_copy(update={"allow": names})})
     _print_report(publish(root, config=config), console)
+
+
+def regenerate_parts(
+    root: str, shard: str | None, sample: str | None, console: Console, *, missing: bool, broken: bool
+) -> int:
+    """Make parts again and say which; returns how many artifacts could not be made."""
+    result = regenerate(root, shard=shard, sample=sample, missing=missing, broken=broken)
+    console.print(str(result), markup=False, highlight=False)
+    return len(result.remade.failed)
 
 
 def remove_from_root(

@@ -20,6 +20,8 @@ import pyarrow.compute as pc
 from actors.store import Store
 
 REMOVED = "journal/removed"
+REMAKING = "remaking"
+"""Folder of `regenerate`'s own journal and artifacts (`ray_jobs.remake`); a takedown empties it."""
 
 
 @dataclass(frozen=True)

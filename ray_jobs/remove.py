@@ -23,7 +23,7 @@ from actors.store import Store, StoreError, open_root
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate
 from ray_jobs.release_folder import Report, quiet
-from ray_jobs.removals import record_removal
+from ray_jobs.removals import REMAKING, record_removal
 from ray_jobs.root import read_actor, read_samples
 from ray_jobs.runs import RunRecord, all_records, ended, newest_run, open_deciding_run
 from ray_jobs.sealing import newest_plan
@@ -31,9 +31,6 @@ from schemas import release
 from schemas.columns import MEDIA
 from schemas.config import ConfigError, nearest
 from schemas.records import artifact_path, release_path
-
-REMAKING = "remaking"
-"""Folder of `regenerate`'s own journal and artifacts; a takedown empties it."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ def settle(rows: pa.Table, generation: int) -> pa.Table:
 
     A good row beats a failed one; of two good rows the lower (run, attempt, part) counts, since artifacts are
     written once and the first writer won; of two failed rows the later one counts, since it is what happened
-    last. The column `failures` counts the failed rows of the key.
+    last. The column `failures` counts the failed rows of the key. A row that `regenerate` made anew has the
+    run of the row that it replaces and an attempt below it, so that it counts.
     """
     current = pc.equal(rows["generation"], generation)
     if not pc.all(current, min_count=0).as_py():
