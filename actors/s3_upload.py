@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -192,9 +191,8 @@ class Uploads:
             if s3.code_of(error) in s3.MISSING:
                 return None
             raise
-        if head["Metadata"].get(WRITER) == word:
-            return mine
-        return replace(mine, size_bytes=head["ContentLength"], sha256=self.digest(mine.key, head), won=False)
+        won = head["Metadata"].get(WRITER) == word
+        return Stored(mine.key, head["ContentLength"], self.digest(mine.key, head), won=won)
 
     def digest(self, key: str, head: dict[str, Any]) -> str:
         """SHA-256 of a stored object: S3's own of a whole one, otherwise the object is read.
