@@ -30,10 +30,10 @@ from actors.journal import ActorJournal, parquet_bytes
 from actors.pipeline import STEPS, resolve
 from actors.store import open_root
 from ray_jobs.phases import measured_seconds
-from ray_jobs.plan import stream_rows
+from ray_jobs.plan import deadly, stream_rows
 from ray_jobs.root import SAMPLES
 from ray_jobs.runs import end_run, open_run
-from ray_jobs.sources import SourceEntry
+from ray_jobs.sources import SourceEntry, planned_otherwise
 from ray_jobs.synthesize import plan
 from schemas.columns import ARTIFACT, MEDIA, value_type
 from schemas.config import RunConfig
@@ -185,6 +185,8 @@ def measure(folder: Path, rows: int) -> dict[str, float]:
     opened = time.monotonic()
     work, _ = plan(store, record, entries, config)
     planned = time.monotonic()
+    planned_otherwise(entries, config, work.state.samples)
+    deadly(work.state)
     measured_seconds(work.state)
     wave = next(work.waves(config.wave_sources))
     first = stream_rows(work.state, wave)

@@ -52,8 +52,8 @@ def work_left(state: RootState, config: RunConfig, asked: set[str]) -> Work:
     again = pc.equal(verdicts["status"], "failed")
     failures = _failures(state, verdicts)
     again = pc.and_(again, pc.less(failures, config.max_failures))
-    wanted = pc.is_in(state.samples["sample_id"], value_set=pa.array(sorted(asked), pa.string()))
-    left = state.samples.filter(pc.and_(pc.or_(live, again), wanted))
+    left = state.samples.filter(pc.or_(live, again))
+    left = left.filter(pa.array([key in asked for key in left["sample_id"].to_pylist()], pa.bool_()))
     return Work(state, left.sort_by([("source_id", "ascending"), ("sample_id", "ascending")]))
 
 

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from actors.ingest import path_of
@@ -320,12 +321,20 @@ def planned_otherwise(entries: Sequence[SourceEntry], config: RunConfig, samples
 
     A sample is one source with one theme: of two lines for it, or of a list that changed, the first counts.
     """
-    planned = samples.select(["source_uri", "edit_type", "sample_id", *_WORDS]).to_pylist()
-    there = {(row["source_uri"], row["edit_type"]): row for row in planned}
+    with_words = {
+        entry.uri for entry in entries if entry.prompt or entry.chosen_keyword or entry.reference_edit_uri
+    }
+    told = pc.or_(pc.is_valid(samples["given_prompt"]), pc.is_valid(samples["reference_edit_uri"]))
+    asked = pc.is_in(samples["source_uri"], value_set=pa.array(sorted(with_words), pa.string()))
+    # of all others neither list nor plan says anything: a million rows as dicts would take 1 GB
+    planned = samples.filter(pc.or_(told, asked)).select(["source_uri", "edit_type", "sample_id", *_WORDS])
+    there = {(row["source_uri"], row["edit_type"]): row for row in planned.to_pylist()}
     ids: dict[str, None] = {}
     for entry in entries:
         for theme in (entry.theme,) if entry.theme else config.themes:
-            row = there[entry.uri, theme]
+            row = there.get((entry.uri, theme))
+            if row is None:
+                continue
             given = (entry.prompt, entry.chosen_keyword or row["chosen_keyword"], entry.reference_edit_uri)
             if given != tuple(row[name] for name in _WORDS):
                 ids[row["sample_id"]] = None

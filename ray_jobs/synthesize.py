@@ -74,11 +74,11 @@ def _fill(
     store.clear_scratch()
     work, asked = plan(store, record, entries, config)
     _say_what_stays(entries, config, work.state.samples, console)
-    counts = {item.name: ActorCount() for item in planned}
-    if work.samples.num_rows:
-        counts = run_work(store, record, work, planned, config, console)
-    else:
+    if not work.samples.num_rows:
         console.print("nothing left to do: every sample is decided")
+        return RunResult(work.state, asked, {item.name: ActorCount() for item in planned})
+    counts = run_work(store, record, work, planned, config, console)
+    del work  # of a large root one state is enough
     return RunResult(_state(store), asked, counts)
 
 
@@ -86,10 +86,14 @@ def plan(
     store: Store, record: RunRecord, entries: Sequence[SourceEntry], config: RunConfig
 ) -> tuple[Work, set[str]]:
     """Plan the samples of a list: what is left of them to do, and the ids of all that it asks for."""
-    new, asked = plan_samples(entries, config, read_samples(store))
-    write_samples(store, record.run, new)
+    samples = read_samples(store)
+    new, asked = plan_samples(entries, config, samples)
+    if new:
+        write_samples(store, record.run, new)
+        samples = read_samples(store)
     compact(store, record)
-    return work_left(_state(store), config, asked), asked
+    state = RootState(store, record, samples, read_settled(store, record, deciding=True))
+    return work_left(state, config, asked), asked
 
 
 def run_work(

@@ -63,18 +63,20 @@ def check_version(metadata: dict[bytes, bytes] | None, where: str) -> None:
         )
 
 
-def settle(rows: pa.Table, generation: int) -> pa.Table:
+def settle(rows: pa.Table, generation: int, *, distinct: bool = False) -> pa.Table:
     """One row a key, of this generation.
 
     A good row beats a failed one; of two good rows the lower (run, attempt, part) counts, since artifacts are
     written once and the first writer won; of two failed rows the later one counts, since it is what happened
     last. The column `failures` counts the failed rows of the key. A row that `regenerate` made anew has the
     run of the row that it replaces and an attempt below it, so that it counts.
+
+    `distinct`: the caller knows that no key has two rows.
     """
     current = pc.equal(rows["generation"], generation)
     if not pc.all(current, min_count=0).as_py():
         rows = rows.filter(current)
-    if len(pc.unique(rows["key"])) == rows.num_rows:  # as a rule: saves sorting and copying
+    if distinct or len(pc.unique(rows["key"])) == rows.num_rows:  # as a rule: saves sorting and copying
         failed = pc.cast(pc.equal(rows["outcome"], "failed"), pa.int64())
         return rows.append_column("failures", failed)
     rows = rows.combine_chunks()
