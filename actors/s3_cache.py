@@ -24,7 +24,7 @@ from actors.s3_upload import SHA256
 from actors.store import StoreError
 
 MAX_BYTES = 16 << 30
-"""Of all copies of one root on one machine, and at most a quarter of the disk."""
+"""Of all copies of one user on one machine, and at most a quarter of the disk."""
 KEEP_S = 3600.0
 """A copy that somebody asked for within this time stays, whatever the bound says: its path was given away."""
 _SUFFIX = re.compile(r"\.\w{1,8}")
@@ -57,7 +57,7 @@ def check_content(bucket: str, key: str, found: s3.Downloaded) -> None:
 
 
 class Copies:
-    """Copies of the objects of one bucket, in one folder."""
+    """Copies of the objects of one bucket, in a folder that may hold those of others too."""
 
     def __init__(self, client: Any, bucket: str, folder: Path, max_bytes: int | None = None) -> None:
         self._client = client
@@ -73,7 +73,7 @@ class Copies:
             ClientError, BotoCoreError: as boto3 does.
             StoreError: the bytes are not those that their writer uploaded.
         """
-        place = self._folder / hashlib.sha256(key.encode()).hexdigest()[:32]
+        place = self._folder / hashlib.sha256(f"{self._bucket}/{key}".encode()).hexdigest()[:32]
         there = self._newest(place)
         etag = None if there is None else bytes.fromhex(there.name.split(".")[0]).decode()
         place.mkdir(exist_ok=True)

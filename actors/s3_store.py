@@ -210,15 +210,13 @@ class S3Store:
 
     @cached_property
     def _copies(self) -> Copies:
-        folder = self._machine / "copies"
-        folder.mkdir(exist_ok=True)
-        return Copies(self._client, self._bucket, folder)
+        return Copies(self._client, self._bucket, machine_folder("copies"))
 
     @cached_property
     def _machine(self) -> Path:
-        """This root's folder on this machine, without scratch that workers left long ago."""
+        """This root's folder on this machine. Scratch that workers of any root left long ago goes."""
         folder = machine_folder(hashlib.sha256(self.uri.encode()).hexdigest()[:16])
-        for left in folder.glob("scratch/*"):
+        for left in folder.parent.glob("*/scratch/*"):
             with suppress(FileNotFoundError):
                 if left.stat().st_mtime < time.time() - SCRATCH_AGE_S:
                     shutil.rmtree(left, ignore_errors=True)

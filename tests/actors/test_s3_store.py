@@ -374,7 +374,7 @@ def test_many_copies_come_in_their_order_and_one_that_is_missing_is_said(store: 
         list(store.local_paths([*keys, "none"]))
 
 
-def test_bytes_that_their_writer_did_not_upload_are_not_given_out(store: S3Store) -> None:
+def test_bytes_that_their_writer_did_not_upload_are_not_given_out(store: S3Store, tmp_path: Path) -> None:
     bucket, prefix = s3_client.split_uri(store.uri)
     s3_client.new_client().put_object(
         Bucket=bucket, Key=f"{prefix}/k", Body=b"flipped", Metadata={"sha256": "0" * 64}
@@ -382,7 +382,7 @@ def test_bytes_that_their_writer_did_not_upload_are_not_given_out(store: S3Store
     for read in (store.local_path, store.get_bytes):
         with pytest.raises(StoreError, match="damaged on the way or in the bucket"):
             read("k")
-    assert [path for path in store._machine.rglob("*") if path.is_file()] == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_copies_stay_within_their_bound_but_those_just_given_away_stay(
@@ -405,10 +405,10 @@ def test_copies_stay_within_their_bound_but_those_just_given_away_stay(
 
 def test_scratch_that_workers_left_long_ago_goes_and_fresh_scratch_stays(prefix: str) -> None:
     before = S3Store(prefix).scratch()
-    left = S3Store(prefix)._machine / "scratch/left"
+    left = Path(before.name).parent / "left"
     left.mkdir()
     os.utime(left, (0, 0))
-    with S3Store(prefix).scratch():
+    with S3Store(f"{prefix}/another").scratch():
         assert not left.exists()
         assert Path(before.name).exists()
     before.cleanup()
