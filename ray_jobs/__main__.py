@@ -290,6 +290,8 @@ def demo(
     with _exits():
         from ray_jobs.demo import run_demo
 
+        if "s3:" in (root.parts[:1] + (sources.parts[:1] if sources else ())):
+            _fail("the demo works in folders; `synthesize` takes s3://bucket/prefix", USAGE)
         code = run_demo(root, sources, load_config(config, (), _names(themes)), _console())
     raise SystemExit(code)
 
