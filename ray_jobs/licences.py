@@ -118,7 +118,7 @@ def warnings(
     for row in accepted.group_by("licence").aggregate([([], "count_all")]).to_pylist():
         counts[normalised(row["licence"])] = counts.get(normalised(row["licence"]), 0) + row["count_all"]
     lines = [
-        f"{count} accepted samples have sources under {licence}{words}"
+        f"{count} accepted with sources under {licence}{words}"
         for licence, count in sorted(counts.items())
         if (words := _complaint(licence, release_licence))
     ]

@@ -19,6 +19,7 @@ from ray_jobs.root import RootState, read_root, read_samples
 from ray_jobs.sources import SourceEntry, plan_samples
 from ray_jobs.verify import verify
 from schemas.config import ConfigError, ReleaseConfig, RunConfig
+from schemas.manifest import funnels
 from tests.crash_points import crash
 from tests.ray_jobs.commands import tree
 from tests.ray_jobs.small_root import make_root
@@ -230,3 +231,33 @@ def test_the_record_says_what_was_removed_and_why(root: Path) -> None:
     remove(str(root), source=URI, reason="asked for")
     record = json.loads((root / "journal/removed/source/000002.json").read_text())
     assert (record["source_uri"], record["samples"], record["reason"]) == (URI, [GONE], "asked for")
+
+
+def test_every_sample_is_exactly_one_of_accepted_rejected_failed_removed_and_live(tmp_path: Path) -> None:
+    name = "Sparkle_location_00000{}".format
+    make_root(
+        tmp_path,
+        sources=5,
+        config=CONFIG,
+        measured={name(1): {"edited_frame0_overall": 7.0}},
+        failed={("VideoGenerator", name(2)): "80 frames", ("Ingest", "000003"): "no video in it"},
+    )
+    for number in (0, 3):
+        remove(str(tmp_path), source=str(number))
+    only = CONFIG.model_copy(update={"release": ReleaseConfig(allow=("cc-by-4.0",))})
+    state = state_of(tmp_path)
+    for config, left in ((CONFIG, {"accepted": 1}), (only, {"rejected": 1})):
+        verdicts = state.verdicts(config)
+        (funnel,) = funnels(state.samples, verdicts, ["location"])
+        found = {
+            "accepted": funnel.accepted,
+            "rejected": sum(funnel.rejected.values()),
+            "failed": funnel.failed,
+            "removed": funnel.removed,
+            "live": funnel.live,
+        }
+        expected = {"accepted": 0, "rejected": 1, "failed": 1, "removed": 2, "live": 0}
+        for status, count in left.items():
+            expected[status] += count
+        assert found == expected
+        assert sum(found.values()) == funnel.planned == 5
