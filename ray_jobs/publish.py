@@ -111,6 +111,7 @@ def publish(
     config = config or before.run_config()
     record = open_deciding_run(store, "publish", config)
     with ended(store, record) as summary:
+        store.clear_scratch()  # a killed publish leaves there what it had of its parts
         state = read_root(store, without=NOT_READ)
         if state is None:
             raise PublishError(f"{root}: the run record that was just written is gone")

@@ -378,7 +378,11 @@ def test_a_publish_that_broke_off_keeps_the_parts_that_it_sealed(tmp_path: Path)
     parts = {path: path.stat().st_ino for path in (tmp_path / "release").rglob("*.tar")}
     assert len(parts) == len(KINDS) - 1
     artifact.write_bytes(data)
+    left = tmp_path / "scratch/of a killed one/stream"
+    left.parent.mkdir(parents=True)
+    left.touch()
     report = publish(str(tmp_path))
+    assert not left.exists()
     assert report.shards_kept == len(parts)
     assert {path: path.stat().st_ino for path in parts} == parts
     assert verify(str(tmp_path)) == []
