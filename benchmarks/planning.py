@@ -53,8 +53,11 @@ LISTS: dict[str, Any] = {
 }
 
 
-def make_root(folder: Path, rows: int, parts: int) -> RunConfig:
-    """A root with about `rows` journal rows over all actors in about `parts` parts, nearly all work done."""
+def make_root(folder: Path, rows: int, parts: int, *, left_share: float = LEFT_SHARE) -> RunConfig:
+    """A root with about `rows` journal rows over all actors in about `parts` parts.
+
+    `left_share`: of the last actor's results, those that are missing.
+    """
     config = RunConfig()
     themes = len(config.themes)
     of_source = sum(step.keyed == "source" for step in STEPS)
@@ -71,7 +74,7 @@ def make_root(folder: Path, rows: int, parts: int) -> RunConfig:
     for step in STEPS:
         mine = pa.array(keys.tolist(), pa.string()) if step.keyed == "source" else samples
         if step.name == LAST:
-            mine = mine.slice(0, int(len(mine) * (1 - LEFT_SHARE)))
+            mine = mine.slice(0, int(len(mine) * (1 - left_share)))
         # workers finish in any order: each part has keys from everywhere
         mine = mine.take(pa.array(rng.permutation(len(mine))))
         target = Path(store.uri) / ActorJournal(store, step).folder

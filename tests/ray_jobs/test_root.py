@@ -7,20 +7,36 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actors.journal import ActorJournal
-from actors.pipeline import STEPS, resolve
+from actors.pipeline import STEPS, resolve, thresholds
 from actors.store import Store, open_root
 from ray_jobs.plan import stream_rows, work_left
 from ray_jobs.root import RootState, compact, read_root, write_samples
-from ray_jobs.runs import RootBusyError, counting_parts, end_run, newest_run, open_run
+from ray_jobs.runs import (
+    INITIAL_PID_NAMESPACE,
+    RootBusyError,
+    counting_parts,
+    end_key,
+    end_run,
+    newest_run,
+    open_run,
+    record_key,
+)
 from ray_jobs.settings import apply
 from ray_jobs.sources import SourceEntry, plan_samples
 from schemas.config import ConfigError, RunConfig
+from schemas.gates import gates_of, verdicts
+from schemas.journal import part_schema
+from schemas.records import Status
 
 CONFIG = apply({"themes": ["location"]}, ())
 INGEST, FLOW = STEPS[0], STEPS[1]
@@ -143,6 +159,102 @@ def test_work_left_is_what_is_live_and_what_failed_less_often_than_the_limit(sto
     assert row.done == ["Ingest"]
     assert row.values["num_frames"] == 81
     assert [sample.key for sample in row.samples] == ["Sparkle_location_000000"]
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ({"pid_namespace": 1}, "another machine or container"),
+        ({"host": "elsewhere"}, "another machine or container"),
+        ({"boot_id": "another", "pid_namespace": 1}, "another machine or container"),
+        ({"boot_id": ""}, None),  # of an older version: the process of that number began at another time
+        ({}, None),
+    ],
+)
+def test_a_holder_that_cannot_be_seen_from_here_is_taken_as_alive(
+    store: Store, record: dict[str, Any], says: str | None
+) -> None:
+    dead = {"pid": 1, "pid_started": "never", **record}
+    first = replace(open_run(store, "synthesize", CONFIG), **dead)
+    store.delete(record_key(1))
+    store.put_bytes_if_absent(record_key(1), first.to_json())
+    if says is None:
+        assert open_run(store, "synthesize", CONFIG).run == 2
+        return
+    with pytest.raises(RootBusyError, match=says) as refused:
+        open_run(store, "synthesize", CONFIG)
+    store.put_bytes_if_absent(end_key(1), b"{}")  # as the message says
+    assert end_key(1) in str(refused.value)
+    assert open_run(store, "synthesize", CONFIG).run == 2
+
+
+def test_the_same_machine_after_a_restart_holds_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = {"host": "a", "machine_id": "m", "pid_namespace": INITIAL_PID_NAMESPACE}
+    monkeypatch.setattr("ray_jobs.runs._machine", lambda: {**machine, "boot_id": "first"})
+    open_run(store, "synthesize", CONFIG)
+    monkeypatch.setattr("ray_jobs.runs._machine", lambda: {**machine, "boot_id": "second"})
+    assert open_run(store, "synthesize", CONFIG).run == 2
+
+
+def test_a_run_that_a_newer_one_superseded_drops_no_parts(store: Store) -> None:
+    old = open_run(store, "synthesize", CONFIG)
+    for number in range(6):
+        write(store, old.run, f"{number:06d}", num_frames=17)
+    open_run(store, "synthesize", CONFIG)
+    with pytest.raises(RootBusyError, match="held by run 2"):
+        compact(store, old, over=5)
+    assert len(ActorJournal(store, INGEST).parts()) == 6
+
+
+def test_parts_of_compactions_are_left_alone_until_they_are_many(store: Store) -> None:
+    record = open_run(store, "synthesize", CONFIG)
+    journal = ActorJournal(store, INGEST)
+    for wave in range(4):
+        for number in range(3):
+            write(store, record.run, f"{3 * wave + number:06d}", num_frames=17)
+        compact(store, record, over=2)
+        assert len(journal.parts()) == (wave + 1 if wave < 3 else 1)
+    keys = journal.read(journal.parts(), columns={"key"})["key"].to_pylist()
+    assert keys == sorted(keys) == [f"{number:06d}" for number in range(12)]
+
+
+statuses = st.sampled_from(["missing", "failed", "low", "high", "nan"])
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(statuses, min_size=len(STEPS), max_size=len(STEPS)), min_size=1, max_size=6))
+def test_every_sample_that_entered_is_exactly_one_of_accepted_rejected_failed_removed_live(
+    journal: list[list[str]],
+) -> None:
+    """Whatever the journals hold, also rows that no run would have made in that order."""
+    ids = [f"Sparkle_location_{number:06d}" for number in range(len(journal))]
+    planned = pa.table({"sample_id": ids, "source_key": [name[-6:] for name in ids]})
+    values = {"low": 0.0, "high": 1e6, "nan": float("nan")}
+    settled = {}
+    for place, step in enumerate(STEPS):
+        rows = []
+        for name, fates in zip(ids, journal, strict=True):
+            if fates[place] == "missing":
+                continue
+            row: dict[str, Any] = dict.fromkeys(part_schema(step).names)
+            row["key"] = name if step.keyed == "sample" else name[-6:]
+            row["outcome"] = "failed" if fates[place] == "failed" else "ok"
+            row |= {"error_class": "SampleError", "error": "torn"} if fates[place] == "failed" else {}
+            for gate in gates_of(step.name):
+                value = values.get(fates[place], 0.0)
+                kind = part_schema(step).field(gate.column).type
+                row[gate.column] = {pa.int32(): int(value == 1e6), pa.bool_(): value == 1e6}.get(kind, value)
+            rows.append(row)
+        settled[step.name] = pa.Table.from_pylist(rows, schema=part_schema(step))
+    found = verdicts(planned, settled, STEPS, thresholds(resolve(CONFIG))).to_pylist()
+    assert [row["sample_id"] for row in found] == ids
+    for row in found:
+        assert row["status"] in get_args(Status)
+        assert (row["gate"] is not None) == (row["status"] == "rejected")
+        assert (row["error_class"] is not None) == (row["status"] == "failed")
+        assert (row["actor"] is None) == (row["status"] == "accepted")
 
 
 def test_the_holder_is_this_process_so_it_may_go_on(store: Store) -> None:
