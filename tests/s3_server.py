@@ -167,6 +167,7 @@ def s3_server() -> Iterator[S3Server]:
         [sys.executable, "-m", "tests.s3_server"],
         cwd=ROOT,
         env={**os.environ, "S3_UPLOAD_PART_MIN_SIZE": str(MIN_PART_BYTES)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -179,7 +180,7 @@ def s3_server() -> Iterator[S3Server]:
 
 
 def serve() -> None:
-    """Serve until killed; the first line of the output is the port."""
+    """Serve until the input ends, as it does when the tests are killed; the first line of output is the port."""
     import logging
 
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -192,7 +193,8 @@ def serve() -> None:
     server = make_server("127.0.0.1", 0, FaultLayer(moto), threaded=True)
     sys.stdout.write(f"{server.port}\n")
     sys.stdout.flush()
-    server.serve_forever()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdin.read()
 
 
 if __name__ == "__main__":
