@@ -180,7 +180,7 @@ def s3_server() -> Iterator[S3Server]:
 
 
 def serve() -> None:
-    """Serve until the input ends, as it does when the tests are killed; the first line of output is the port."""
+    """Serve until the input ends, as it does when the tests are killed; prints the port first."""
     import logging
 
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
