@@ -79,7 +79,7 @@ def make_root(folder: Path, rows: int, parts: int, *, left_share: float = LEFT_S
         mine = mine.take(pa.array(rng.permutation(len(mine))))
         target = Path(store.uri) / ActorJournal(store, step).folder
         target.mkdir(parents=True)
-        count = max(1, round(parts / len(STEPS)))
+        count = min(len(mine), max(1, round(parts / len(STEPS))))
         for chosen in np.array_split(np.arange(len(mine)), count):
             name = f"{record.run:06d}-{rng.bytes(12).hex()}.parquet"
             table = _part(step, mine.slice(chosen[0], len(chosen)), record.run, name, made[step.name], rng)

@@ -86,6 +86,7 @@ def plan(
     store: Store, record: RunRecord, entries: Sequence[SourceEntry], config: RunConfig
 ) -> tuple[Work, set[str]]:
     """Plan the samples of a list: what is left of them to do, and the ids of all that it asks for."""
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 400 MB more of 14 million rows
     samples = read_samples(store)
     new, asked = plan_samples(entries, config, samples)
     if new:
