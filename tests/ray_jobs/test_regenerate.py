@@ -171,10 +171,14 @@ def test_killed_while_a_new_generation_comes_over_the_same_command_goes_on_witho
     lose_canny(root)
 
     def rows(path: str) -> bool:
-        return "/remaking/" not in path and "/journal/GuidanceComposer/" in path
+        anew = ("GuidanceComposer", "VideoGenerator", "EditedVideoScorer")
+        return "/remaking/" not in path and any(f"/journal/{actor}/" in path for actor in anew)
 
-    with crash(1, rows) as before_the_last_row:
+    with crash(3, rows) as before_the_last_row:
         regenerate(str(root), missing=True, through=here)
+    half = artifacts_of(root)
+    assert half["edited_video"] != recorded["edited_video"]
+    assert half["edited_video_canny"] == recorded["edited_video_canny"], "what is missing is replaced last"
     with crash(1, lambda path: "/journal/plan/" in path) as before_the_plan:
         regenerate(str(root), missing=True, through=no_model)
     assert before_the_last_row.dead
