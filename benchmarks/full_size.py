@@ -145,7 +145,9 @@ def flux2_klein(size: str = "9B") -> Any:
 
 def wan22_i2v() -> Any:
     """The pipeline with both transformers on torch's meta device."""
-    scheduler = diffusers.UniPCMultistepScheduler(**WAN_SCHEDULER)  # computes with its tables when it is built
+    scheduler = diffusers.UniPCMultistepScheduler(
+        **WAN_SCHEDULER
+    )  # computes with its tables when it is built
     with torch.device("meta"):
         return diffusers.WanImageToVideoPipeline(
             tokenizer=umt5_tokenizer(),
@@ -231,7 +233,10 @@ def fill_module(module: torch.nn.Module, *, seed: int = 0) -> int:
     """The same for one model; returns the first seed that is not used."""
     for parameter in module.parameters():
         if parameter.is_floating_point():
-            generator = torch.Generator(parameter.device).manual_seed(seed)
-            parameter.normal_(0.0, _STD, generator=generator)
+            # weights that wait in CPU memory are drawn on the GPU too: 28 billion take minutes on a CPU
+            device = torch.device("cuda") if torch.cuda.is_available() else parameter.device
+            generator = torch.Generator(device).manual_seed(seed)
+            drawn = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+            parameter.copy_(drawn.normal_(0.0, _STD, generator=generator))
             seed += 1
     return seed

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 import transformers as untyped_transformers
 
+from benchmarks.checkpoints import qwen3_vl as toy_qwen
 from benchmarks.full_size import Arguments, save_hollow_model
-from tests.actors.checkpoints import qwen3_vl as toy_qwen
 
 transformers: Any = untyped_transformers
 

@@ -128,7 +128,7 @@ CHECKPOINTS: dict[str, Checkpoint] = {
             "Wan-AI/Wan2.2-I2V-A14B-Diffusers",
             "Apache-2.0",
             117.6,  # both experts are published in float32
-            76.0,
+            84.9,
             revision="596658fd9ca6b7b71d5057529bbf319ecbc61d74",
         ),
         Checkpoint(
@@ -147,7 +147,7 @@ CHECKPOINTS: dict[str, Checkpoint] = {
             only=("wan2.2_i2v_A14b_*_noise_lora_rank64_lightx2v_4step_1022.safetensors",),
         ),
         # without its text encoder and VAE, which are pickles: those of Wan2.2-I2V-A14B-Diffusers are the same
-        Checkpoint("alibaba-pai/Wan2.2-Fun-A14B-Control", "Apache-2.0", 53.3, 76.0),
+        Checkpoint("alibaba-pai/Wan2.2-Fun-A14B-Control", "Apache-2.0", 53.3, 84.8),
         Checkpoint(
             "Wan-AI/Wan2.1-VACE-14B-diffusers",
             "Apache-2.0",

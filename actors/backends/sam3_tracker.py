@@ -32,7 +32,7 @@ GPU_GIB = 12.0
 _OBJECT = 0
 
 
-class BatchedSam3(Sam3TrackerVideoModel):  # type: ignore[no-untyped-call]  # its __init_subclass__
+class BatchedSam3(Sam3TrackerVideoModel):
     """The model with one batch of rows (objects on frames of their own) where upstream has one object."""
 
     def __init__(self, config: Any) -> None:

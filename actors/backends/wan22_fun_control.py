@@ -33,10 +33,8 @@ from actors.backends.wan22_i2v import NEGATIVE_PROMPT
 from actors.backends.wan_fun_pipeline import HIGH_NOISE, LOW_NOISE, WanFunControlPipeline, load_expert
 from actors.roles import Clip, ControlRequest, Frame, SampleError
 
-# Beside the weights, at 81 frames of 1280x720: as `wan22_i2v` reckons, with 22 latent frames instead of 21 in
-# the transformer (the reference is one): 79,200 tokens, 8.4 GiB, and the control video in float32 while it is
-# encoded (0.83 GiB), which does not meet the transformer's.
-_ACTIVATIONS_GIB = 9.4
+# Beside the weights, at 81 frames of 1280x720: measured on an H200 (`benchmarks.gpu_models`), peak 84.8 GiB.
+_ACTIVATIONS_GIB = 20.5
 _ROWS = 720
 
 

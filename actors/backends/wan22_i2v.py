@@ -39,12 +39,10 @@ LIGHTX2V_FILES = (
 (`diff_m`, `diff`: changes of modulation and norms).
 """
 
-# Beside the weights, at 81 frames of 1280x720. Transformer: 21 x 45 x 80 = 75,600 tokens of 5,120 values are
-# 0.72 GiB in bfloat16 and 1.44 in float32; a block holds about the residual, query, key and value, a float32
-# norm and the feed-forward's 75,600 x 13,824 before and after GELU (1.95 each): 8 GiB. VAE in float32, four
-# frames at a time: 96 channels of 4 x 1280x720 are 1.3 GiB, about five of them with the caches of its causal
-# convolutions, and the decoded video twice (2 x 0.83): 8.5 GiB. They do not meet.
-_ACTIVATIONS_GIB = 9.0
+# Beside the weights, at 81 frames of 1280x720: measured on an H200, where the peak was 84.9 GiB with 64.3 of
+# weights (`benchmarks.gpu_models`). 75,600 tokens are 0.72 GiB a tensor of 5,120 values in bfloat16, twice
+# that in float32, and 1.95 in the feed-forward.
+_ACTIVATIONS_GIB = 20.6
 _ROWS = 720
 
 
@@ -71,7 +69,8 @@ class DistilledScheduler(FlowMatchEulerDiscreteScheduler):
 
 class Wan22ImageToVideo:
     """ImageToVideo. Weights on the GPU in bfloat16: 2 x 26.6 GiB of transformers, 10.6 of text encoder
-    (UMT5-XXL), 0.5 of VAE in float32: 64.3 GiB; one at a time with offload "model": 26.6.
+    (UMT5-XXL), 0.5 of VAE in float32: 64.3 GiB; one at a time with offload "model": 26.6. With activations
+    84.9 GiB at 81 frames of 1280x720, so an 80 GB GPU needs offload "model" or fewer rows.
 
     Args:
         model: a folder, `s3://bucket/prefix` or hub name; a distilled one too.

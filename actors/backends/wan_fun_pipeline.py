@@ -164,7 +164,7 @@ def load_expert(folder: Path, *, dtype: torch.dtype, quantization_config: Any = 
     for name in ("ref_conv.weight", "ref_conv.bias"):
         if name in weights:
             weights[name.replace("ref_conv", "patch_embedding.reference")] = weights.pop(name)
-    weights = convert_wan_transformer_to_diffusers(weights)  # type: ignore[no-untyped-call]  # of diffusers
+    weights = convert_wan_transformer_to_diffusers(weights)
     with torch.device("meta"):
         expected = WanFunTransformer3DModel(**config).state_dict()
     _require_same(folder, expected, weights)

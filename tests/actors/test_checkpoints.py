@@ -28,7 +28,7 @@ from actors.backends.checkpoints import (
 )
 from actors.backends.fetching import fetch_published
 from actors.backends.mirrors import is_plain_path
-from tests.actors.checkpoints.servers import bucket, plain
+from tests.actors.hub_servers import bucket, plain
 
 KLEIN = "black-forest-labs/FLUX.2-klein-9B"
 WEIGHTS = save({"a": torch.zeros(2, 3)})

@@ -30,7 +30,7 @@ from actors.backends.flux2_klein import Flux2Klein
 from actors.backends.wan22_i2v import Wan22ImageToVideo
 from actors.roles import SampleError
 from benchmarks import full_size
-from tests.actors.checkpoints.wan import save_tiny_wan_i2v
+from benchmarks.checkpoints.wan import save_tiny_wan_i2v
 
 CPU = Placement(device="cpu", dtype="float32")
 WAN: Any = diffusers.WanImageToVideoPipeline

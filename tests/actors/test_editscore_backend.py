@@ -17,7 +17,7 @@ from actors.backends.checkpoints import CheckpointError
 from actors.backends.editscore import ChatScorer, EditScore, read_judgement
 from actors.ops.editscore import evaluate_record, frame_record
 from actors.roles import Answers, SampleError, ScorePass, ScoreRequest, ScoreTask
-from tests.actors.checkpoints import qwen3_vl as tiny
+from benchmarks.checkpoints import qwen3_vl as tiny
 
 STAGE_2 = [((24, 20), 23), ((24, 22), 21), ((24, 23), 18), ((25, 23), 23)]
 """Marks of the four passes: (prompt following, consistency) and perceptual quality."""

@@ -9,7 +9,7 @@ import pytest
 
 from actors.backends.flux2_klein import Flux2Klein
 from actors.roles import EraseRequest, Frame, GroundedObject, SampleError
-from tests.actors.checkpoints.flux2 import save_tiny_flux2_klein
+from benchmarks.checkpoints.flux2 import save_tiny_flux2_klein
 
 PROMPT = "Set the scene to a beach with rolling waves."
 

@@ -34,7 +34,7 @@ from actors.roles import (
     LocatingRequest,
     SceneRequest,
 )
-from tests.actors.checkpoints import qwen3_vl as tiny
+from benchmarks.checkpoints import qwen3_vl as tiny
 from tests.actors.control_requests import FrameClip, noise
 
 

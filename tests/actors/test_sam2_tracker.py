@@ -25,7 +25,7 @@ from benchmarks.bait import (
     square_anchor,
     upstream_passes,
 )
-from tests.actors.checkpoints.sam import sam2_folder
+from benchmarks.checkpoints.sam import sam2_folder
 
 FRAMES = 18
 CLIP = moving_squares(FRAMES)

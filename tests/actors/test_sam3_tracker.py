@@ -14,7 +14,7 @@ from actors.backends.checkpoints import CheckpointError
 from actors.backends.lockstep import advance_together, in_batches
 from actors.backends.sam3_tracker import Sam3Rows, Sam3Tracker
 from benchmarks.bait import moving_squares, square_anchor
-from tests.actors.checkpoints.sam import sam3_folder
+from benchmarks.checkpoints.sam import sam3_folder
 
 FRAMES = 18
 CLIP = moving_squares(FRAMES)

@@ -19,7 +19,7 @@ from actors.backends.flow_network import ROUND_TRIP_SHARE, flow_field, on_grid, 
 from actors.backends.raft import Raft
 from actors.ops.camera import camera_motion, pair_motion
 from actors.roles import FlowEstimator, Frame
-from tests.actors.checkpoints.flow import raft_folder, unimatch_folder
+from benchmarks.checkpoints.flow import raft_folder, unimatch_folder
 from tests.actors.test_camera import FramesInMemory, textured
 
 HEIGHT, WIDTH = 56, 90

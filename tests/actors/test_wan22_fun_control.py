@@ -18,8 +18,8 @@ from torch.nn import functional
 from actors.backends.checkpoints import CheckpointError
 from actors.backends.wan22_fun_control import Wan22FunControl, control_frames
 from actors.roles import ControlRequest, Frame, SampleError
-from tests.actors.checkpoints.wan import LATENTS
-from tests.actors.checkpoints.wan_fun import (
+from benchmarks.checkpoints.wan import LATENTS
+from benchmarks.checkpoints.wan_fun import (
     original_state,
     save_fun_components,
     save_fun_control,

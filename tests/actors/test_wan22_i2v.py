@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from actors.backends.checkpoints import CheckpointError
 from actors.backends.wan22_i2v import LIGHTX2V_FILES, Wan22ImageToVideo
 from actors.roles import Frame, SampleError
-from tests.actors.checkpoints.wan import save_tiny_lightx2v, save_tiny_wan_i2v
+from benchmarks.checkpoints.wan import save_tiny_lightx2v, save_tiny_wan_i2v
 
 PROMPT = "Waves roll onto the beach."
 TINY: dict[str, Any] = {"device": "cpu", "dtype": "float32"}

@@ -14,8 +14,8 @@ import torch
 from actors.backends.checkpoints import CheckpointError
 from actors.backends.wan_vace import WanVace
 from actors.roles import ControlRequest, SampleError
-from tests.actors.checkpoints.wan import LATENTS
-from tests.actors.checkpoints.wan_fun import save_tiny_vace
+from benchmarks.checkpoints.wan import LATENTS
+from benchmarks.checkpoints.wan_fun import save_tiny_vace
 from tests.actors.control_requests import (
     HEIGHT,
     WIDTH,

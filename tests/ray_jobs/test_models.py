@@ -18,7 +18,7 @@ from actors.backends.catalogue import CHECKPOINTS
 from ray_jobs.models import choices, missing_packages
 from ray_jobs.settings import load_config
 from schemas.config import ConfigError
-from tests.actors.checkpoints.servers import COMMIT, hub
+from tests.actors.hub_servers import COMMIT, hub
 from tests.ray_jobs.commands import ROOT, command, environment
 
 SAM = "facebook/sam2.1-hiera-large"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.journal import ActorJournal
 from actors.ops.video import VideoClip
 from actors.pipeline import PIPELINE
 from actors.store import open_root
@@ -94,12 +95,24 @@ def test_killed_and_continued_gives_the_bytes_of_a_run_that_was_not(
         time.sleep(0.2)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    done = tree(root / "journal")
+    state = state_of(root)
+    before = {actor.__name__: good_rows(state, actor.__name__) for actor in PIPELINE}
     assert job("synthesize", "--sources", sources, "--output", root, *SHORT).returncode == 3
     assert released(root) == released(finished)
-    kept = state_of(root).settled["BackgroundAnimator"]
-    assert 1 in kept["run"].to_pylist(), "what the killed run had finished was made again"
-    assert done
+    assert before["BackgroundAnimator"]
+    store = open_root(str(root), create=False)
+    for actor in PIPELINE:
+        name, journal = actor.__name__, ActorJournal(store, actor.step())
+        rows = journal.read(journal.parts(), columns={"key", "run", "outcome"}).to_pylist()
+        good = [row["key"] for row in rows if row["outcome"] == "ok"]
+        assert len(good) == len(set(good)), f"{name} was called again for what it had journaled"
+        assert good_rows(state_of(root), name).items() >= before[name].items(), f"{name} lost a result"
+
+
+def good_rows(state: RootState, actor: str) -> dict[str, tuple[int, str]]:
+    """Run and part of each good result that counts, by key."""
+    rows = state.settled[actor].to_pylist()
+    return {row["key"]: (row["run"], row["part"]) for row in rows if row["outcome"] == "ok"}
 
 
 def test_pools_and_parts_as_ray_tasks_give_the_same_release_as_functions(

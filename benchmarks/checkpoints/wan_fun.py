@@ -13,9 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.full_size import diffusers, umt5_tokenizer
-from benchmarks.full_size_fun import original_shapes
-from tests.actors.checkpoints.wan import (
+from benchmarks.checkpoints.wan import (
     FFN,
     LATENTS,
     LAYERS,
@@ -25,6 +23,8 @@ from tests.actors.checkpoints.wan import (
     tiny_text_encoder,
     tiny_vae,
 )
+from benchmarks.full_size import diffusers, umt5_tokenizer
+from benchmarks.full_size_fun import original_shapes
 
 CONFIG = {
     "_class_name": "Wan2_2Transformer3DModel",

@@ -1,0 +1,85 @@
+"""The whole pipeline with every role on its real architecture at toy size: pixels are noise, the plumbing is
+real, and the plan's phases change nothing in the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+import yaml
+from rich.console import Console
+
+from actors.pipeline import PIPELINE, resolve
+from actors.store import open_root
+from benchmarks.checkpoints.qwen3_vl import INSTRUCTION, LABEL
+from benchmarks.checkpoints.tiny import ON_GPU, whole_pipeline
+from ray_jobs.phases import cut
+from ray_jobs.publish import publish
+from ray_jobs.root import RootState, read_root
+from ray_jobs.settings import load_config
+from ray_jobs.sources import read_sources
+from ray_jobs.synthesize import synthesize
+from ray_jobs.verify import verify
+from schemas.config import RunConfig
+from tests.ray_jobs.commands import FRAMES, tree
+
+
+@pytest.fixture(scope="module")
+def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    raw = {"themes": ["location", "season"], "actors": whole_pipeline(folder, num_frames=FRAMES)}
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    (folder / "portrait.mp4").write_bytes((sources / "portrait_outdoors.mp4").read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sixteen_gpus() -> Iterator[None]:
+    """A Ray with logical GPUs; plans may count on fewer."""
+    ray.init(address="local", num_gpus=16, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def planned_with(config_file: Path, gpus: int) -> RunConfig:
+    return load_config(config_file, [f"gpus={gpus}"])
+
+
+def test_the_number_of_gpus_changes_the_phases_and_not_the_bytes(
+    config_file: Path, clip: Path, sixteen_gpus: None, tmp_path: Path
+) -> None:
+    releases = []
+    for gpus, phases in ((1, 3), (2, 2), (16, 1)):
+        config = planned_with(config_file, gpus)
+        assert len(cut(resolve(config), gpus)) == phases
+        root = str(tmp_path / f"gpus{gpus}")
+        result = synthesize(root, read_sources(str(clip)), config, Console(quiet=True))
+        assert result.state.verdicts()["status"].to_pylist() == ["accepted", "accepted"]
+        publish(root)
+        assert verify(root) == []
+        release = tree(Path(root) / "release")
+        releases.append({name: data for name, data in release.items() if not name.startswith("manifest/")})
+    assert releases[0] == releases[1] == releases[2]
+    every_actor_left_what_it_should(tmp_path / "gpus16")
+
+
+def every_actor_left_what_it_should(root: Path) -> None:
+    state: RootState | None = read_root(open_root(str(root), create=False))
+    assert state is not None
+    for actor in PIPELINE:
+        assert set(state.settled[actor.__name__]["outcome"].to_pylist()) == {"ok"}, actor.__name__
+    assert set(state.settled["InstructionWriter"]["prompt"].to_pylist()) == {INSTRUCTION}
+    assert state.settled["ForegroundGrounder"]["round1_labels"].to_pylist()[0] == [LABEL]
+    backends = {name: recipe["backend"] for name, recipe in state.record.recipes.items()}
+    assert "embedded" not in {backends[actor.__name__] for actor in PIPELINE if actor.role}
+    assert set(ON_GPU) < set(backends)
