@@ -92,3 +92,24 @@ def test_person_iou_counts_as_the_reference_says(tmp_path: Path) -> None:
     mask[0, 1:4] = True  # the person, one row too much
     mask[0, 4] = True  # and the ignored row, which costs nothing
     assert person_iou(np.packbits(mask, axis=-1), 8, reference) == pytest.approx(2 / 3)
+
+
+def test_gpu_models_runs_every_case_at_toy_size() -> None:
+    printed = benchmark("gpu_models", "--toy", "--device", "cpu")
+    for model in (
+        "FLUX.2",
+        "Wan2.2-I2V",
+        "Wan2.2-Fun",
+        "SAM 2.1",
+        "SAM 3",
+        "Qwen3-VL",
+        "EditScore",
+        "raft",
+        "unimatch",
+    ):
+        assert model in printed
+    assert "skipped" not in printed
+
+
+def test_bait_in_lockstep_agrees_with_upstream_passes() -> None:
+    assert "mask pixels that differ 0.0000" in benchmark("bait", "--smoke")
