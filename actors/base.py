@@ -135,6 +135,8 @@ class Actor(Generic[Knobs]):
     seeded: ClassVar[bool] = False
     """Whether the result depends on the sample's seed. Of an unseeded actor equal inputs give equal results,
     which the guard uses (stage 4 across the themes of a source)."""
+    model_calls: ClassVar[float] = 1.0
+    """Calls of the model a sample, for the plan: BackendSpec.seconds is of one."""
     version: ClassVar[int] = 1
     """Raised when the actor's own code changes what it adds; part of the fingerprint."""
     Config: ClassVar[type[ActorConfig]] = ActorConfig

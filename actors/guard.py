@@ -34,7 +34,7 @@ from actors.attempts import AttemptNotes, Fate
 from actors.base import Actor, Added, Sample
 from actors.journal import ActorJournal
 from actors.ops.video import png_bytes
-from actors.roles import SampleError
+from actors.roles import BackendError, SampleError
 from actors.store import StoreError, open_store
 from schemas.columns import MEDIA
 from schemas.config import ActorConfig
@@ -56,6 +56,8 @@ MAX_REASON_CHARACTERS = 4000
 REUSED = 64
 """Results of unseeded actors kept in a process, for the next theme of the same source."""
 _STDERR = sys.__stderr__ or sys.stderr
+_GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")
+"""Of torch, by name since only backends import it."""
 _ENVIRONMENT = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE)
 
 
@@ -251,13 +253,16 @@ class Guard:
             return ExitCalledError(f"sys.exit({error.code!r}) was called")
         except MemoryError as error:
             self._leave(samples, Fate("MemoryError", str(error) or "out of memory"))
-        except (ImportError, StoreError):
+        except (ImportError, StoreError, BackendError):
             raise  # the worker or its installation is at fault, not the sample
         except OSError as error:
             if error.errno in _ENVIRONMENT:
                 raise
             return UnexpectedError(error)
         except Exception as error:  # noqa: BLE001 - the one net: one bad sample must not take the others with it
+            if type(error).__name__ in _GPU_ERRORS or str(error).startswith("CUDA error"):
+                # as no memory of the host's: the GPU is of no use to this process any more
+                self._leave(samples, Fate(type(error).__name__, str(error)[:MAX_REASON_CHARACTERS]))
             return UnexpectedError(error)
 
     @contextmanager

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.backends import WHERE_OPTIONS, BackendSpec, backend_spec, load_backend, weights_of
+from actors.backends import WHERE_OPTIONS, BackendSpec, backend_spec, load_backend, weight_options, weights_of
 from actors.backends.catalogue import CHECKPOINTS
+from actors.backends.options import check_options
 from actors.base import Actor, fingerprint
 from actors.ingest import Ingest
 from actors.prompts import PROMPTS_VERSION
@@ -84,8 +85,8 @@ class PlannedActor:
 
     @property
     def seconds(self) -> float:
-        """What a sample takes on the GPU that its backend was written for, as published or estimated."""
-        return self.backend.seconds if self.backend else 0.0
+        """What a sample takes on one GPU, as measured, published or estimated."""
+        return self.backend.seconds * self.actor.model_calls if self.backend else 0.0
 
     @property
     def fingerprint(self) -> str:
@@ -113,8 +114,11 @@ def resolve(config: RunConfig) -> tuple[PlannedActor, ...]:
     for actor in PIPELINE:
         knobs = validated(actor.Config, config.actors.get(actor.__name__, {}), f"actors.{actor.__name__}")
         spec = backend_spec(actor.role, knobs.backend) if actor.role else None
+        if spec is not None:
+            check_options(spec, knobs.options, f"actors.{actor.__name__}")
         recipe = actor.recipe(knobs, revision(spec, knobs) if spec else "", config.seed)
-        recipe["options"] = {key: value for key, value in knobs.options.items() if key not in WHERE_OPTIONS}
+        elsewhere = WHERE_OPTIONS | (weight_options(spec) if spec else frozenset())
+        recipe["options"] = {key: value for key, value in knobs.options.items() if key not in elsewhere}
         planned.append(PlannedActor(actor, knobs, spec, recipe))
     check_plan(planned)
     return tuple(planned)
@@ -127,7 +131,8 @@ def revision(spec: BackendSpec, config: ActorConfig) -> str:
     words = [spec.revision]
     for weights in weights_of(spec, config.options):
         known = CHECKPOINTS.get(weights.model)
-        words.append(f"{weights.model}@{weights.revision or (known and known.revision) or 'unpinned'}")
+        pin = known.revision or (known.published.sha256[:12] if known.published else "") if known else ""
+        words.append(f"{weights.model}@{weights.revision or pin or 'unpinned'}")
     if spec.prompted:
         words.append(f"prompts {PROMPTS_VERSION}")
     return " ".join(words)

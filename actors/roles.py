@@ -29,6 +29,12 @@ class SampleError(Exception):
     """
 
 
+class BackendError(Exception):
+    """A backend cannot work at all: weights, a GPU, an endpoint. The worker's or the installation's fault,
+    never a sample's: it ends the run, and what was journaled stays.
+    """
+
+
 @dataclass(frozen=True)
 class GroundedObject:
     """One located label. `bbox_2d` is (x1, y1, x2, y2) in 0..1000 of the frame, or empty: not found on this

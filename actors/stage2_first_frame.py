@@ -21,6 +21,7 @@ class InstructionWriter(Actor[ActorConfig]):
     stage = 2
     role = "VisionLanguageModel"
     seeded = True
+    model_calls = 2.0
     reads = ("source_frame0", "edit_type", "chosen_keyword", "given_prompt")
     adds = ("original_scene", "prompt")
 

@@ -23,6 +23,7 @@ from schemas.config import ActorConfig
 class AnchorGrounder(Actor[ActorConfig]):
     stage = 4
     role = "VisionLanguageModel"
+    model_calls = 11.0
     reads = ("source_video", "round1_labels")
     adds = ("frame_objects",)
 

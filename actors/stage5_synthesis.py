@@ -90,6 +90,7 @@ class EditedVideoScorer(Actor[EditedVideoScorerConfig]):
     stage = 5
     role = "EditScorer"
     seeded = True
+    model_calls = 4.0
     reads = ("source_video", "edited_video", "prompt")
     adds = ("frame_indices", "edited_video_score", "edited_video_overall")
     Config = EditedVideoScorerConfig

@@ -23,7 +23,7 @@ from actors.backends.checkpoints import (
     folder_identity,
     require_safetensors,
 )
-from actors.pipeline import resolve
+from actors.pipeline import PlannedActor, resolve
 from schemas.config import ConfigError, RunConfig, nearest
 
 
@@ -70,6 +70,21 @@ def place_of(weights: Weights) -> Path:
     folder = checkpoint_folder(weights.model, weights.revision)
     require_safetensors(folder)
     return folder
+
+
+def require_weights(planned: Sequence[PlannedActor]) -> None:
+    """Raises ConfigError with everything that the actors' backends would not find on this machine."""
+    missing: dict[str, str] = {}
+    for item in planned:
+        for weights in weights_of(item.backend, item.config.options) if item.backend else ():
+            if weights.model.startswith(MIRROR):
+                continue  # copied when it is loaded
+            try:
+                place_of(weights)
+            except CheckpointError as error:
+                missing[weights.model] = str(error)
+    if missing:
+        raise ConfigError("\n".join(missing.values()))
 
 
 def print_models(found: Sequence[Choice], console: Console) -> None:

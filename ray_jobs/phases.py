@@ -174,7 +174,8 @@ def local_gpus() -> int:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return len(there)
-    return min(len(there), len([name for name in visible.split(",") if name.strip()]))
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    return min(len(there), names.index("-1") if "-1" in names else len(names))  # CUDA stops at the first -1
 
 
 def entering(rows: Sequence[Row], before: Sequence[PlannedActor], thresholds: Thresholds) -> list[Row]:
@@ -189,6 +190,22 @@ def entering(rows: Sequence[Row], before: Sequence[PlannedActor], thresholds: Th
         if row.samples:
             ready.append(row)
     return ready
+
+
+def undone(rows: Sequence[Row], phase: Phase) -> list[Row]:
+    """The rows for which a phase has something left to do, without the samples for which it has not: a phase
+    that only passes rows on would load its models for nothing.
+    """
+    sources = [item.name for item in phase.actors if item.actor.keyed == "source"]
+    samples = [item.name for item in phase.actors if item.actor.keyed == "sample"]
+    left = []
+    for row in rows:
+        if all(name in row.done for name in sources):
+            row.samples = [sample for sample in row.samples if not set(samples) <= set(sample.done)]
+            if not row.samples:
+                continue
+        left.append(row)
+    return left
 
 
 def _passed(row: Row, actors: Sequence[str], thresholds: Thresholds) -> bool:

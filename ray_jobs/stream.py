@@ -98,7 +98,7 @@ def stream(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunCon
         if item.actor.keyed == "sample" and not fanned_out:
             data = data.map_batches(fan_out, batch_format="pyarrow", num_cpus=task_cpus)
             fanned_out = True
-        if all_pools or item.num_gpus:
+        if all_pools or item.num_gpus or (item.backend and item.backend.pip):
             data = _in_pool(data, item, min(workers, _most_useful(rows, item)), context)
         else:
             data = _as_function(data, item, context)
@@ -139,8 +139,9 @@ def draining(context: RunContext) -> Iterator[None]:
 
 def _most_useful(rows: Sequence[Row], item: PlannedActor) -> int:
     """More workers than batches would only load models."""
-    batches = sum(len(row.samples) if item.actor.keyed == "sample" else 1 for row in rows)
-    return max(1, -(-batches // item.config.batch_size))
+    keyed = [sample for row in rows for sample in row.samples] if item.actor.keyed == "sample" else rows
+    todo = sum(item.name not in row.done for row in keyed)
+    return max(1, -(-todo // item.config.batch_size))
 
 
 def _innermost(error: RayError) -> str:

@@ -6,6 +6,7 @@ again continues, and with nothing left Ray is not even started.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,9 @@ from actors.attempts import forget
 from actors.guard import RunContext
 from actors.pipeline import PlannedActor, resolve, thresholds
 from actors.store import Store, is_root, open_root, open_store
-from ray_jobs.phases import Phase, cut, entering, gpus_known, measured_seconds
+from ray_jobs.licences import backend_licence
+from ray_jobs.models import require_weights
+from ray_jobs.phases import Phase, cut, entering, gpus_known, measured_seconds, undone
 from ray_jobs.plan import Work, deadly, stream_rows, work_left
 from ray_jobs.progress import ActorCount, Progress
 from ray_jobs.root import SAMPLES, RootState, compact, read_root, read_samples, read_settled, write_samples
@@ -120,6 +123,8 @@ def run_work(
         deaths=deadly(work.state),
     )
     known = gpus_known(config)
+    if known is not None and not os.environ.get("RAY_ADDRESS"):
+        require_weights(planned)  # on a cluster they lie on its nodes, and each worker looks before it loads
     start_ray(known)
     phases = cut(planned, cluster_gpus() if known is None else known, measured_seconds(work.state))
     with Progress(
@@ -128,7 +133,7 @@ def run_work(
         for wave in work.waves(config.wave_sources):
             done = 0
             for phase in phases:
-                rows = entering(stream_rows(work.state, wave), planned[:done], limits)
+                rows = undone(entering(stream_rows(work.state, wave), planned[:done], limits), phase)
                 if rows:
                     _say_phase(phase, phases, console)
                     stream(rows, phase, config, context)
@@ -237,7 +242,7 @@ def _phase_table(phase: Phase, config: RunConfig, state: RootState | None) -> Ta
             str(item.actor.stage or "-"),
             item.name,
             item.backend.name if item.backend else "-",
-            item.backend.licence if item.backend else "-",
+            backend_licence(item.recipe) or "-",
             f"{item.num_gpus:g}",
             str(workers) if config.execution == "pools" or item.num_gpus else "-",
             str(item.config.batch_size),

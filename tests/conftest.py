@@ -16,6 +16,16 @@ from hypothesis import settings
 
 from tests.s3_server import S3Server, s3_server
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n 2 --dist loadgroup`: all that starts Ray runs in one process, one after another; of the others
+    each file runs in one process, so that its fixtures are made once.
+    """
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder == "ray_jobs" else item.path.name))
+
+
 settings.register_profile("sparkle", deadline=None)
 settings.load_profile("sparkle")
 

@@ -29,13 +29,15 @@ class BackendSpec:
     about: str
     num_gpus: float = 0.0
     seconds: float = 0.0
-    """GPU seconds a sample on an H100 at 720p and 81 frames, for the plan; `docs/backends.md` has sources."""
+    """GPU seconds a call at 720p, 81 frames (docs/backends.md), for plans until the journal has figures."""
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     """By the option that names other weights: the repository of `CHECKPOINTS` that is loaded without it."""
     imports: tuple[str, ...] = ()
     """Modules beyond the light set that must be installed where the backend runs."""
     extra: str = ""
     """The extra of pyproject.toml that brings them."""
+    options_of: tuple[str, ...] = ()
+    """`module:Class` of what its constructor passes `**options` on to."""
     prompted: bool = False
     """Whether its answers depend on `actors.prompts`, whose version then is part of the fingerprint."""
     pip: tuple[str, ...] = ()
@@ -156,6 +158,10 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             checkpoints={"model": "Qwen/Qwen3-VL-32B-Instruct"},
             prompted=True,
             **(_TORCH | {"imports": ("torch", "torchvision", "transformers", "peft")}),
+            options_of=(
+                "actors.backends.qwen3_vl:QwenChat",
+                "actors.backends.prompted:PromptedLanguageModel",
+            ),
         ),
         BackendSpec(
             "VisionLanguageModel",
@@ -167,6 +173,10 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             prompted=True,
             imports=("openai",),
             extra="openai",
+            options_of=(
+                "actors.backends.openai_endpoint:OpenAIChat",
+                "actors.backends.prompted:PromptedLanguageModel",
+            ),
         ),
         BackendSpec(
             "VisionLanguageModel",
@@ -182,6 +192,10 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             imports=("vllm",),
             extra="vllm",
             pip=("vllm==0.32.0",),
+            options_of=(
+                "actors.backends.vllm_engine:VllmChat",
+                "actors.backends.prompted:PromptedLanguageModel",
+            ),
         ),
         BackendSpec(
             "ImageEditor",
@@ -272,6 +286,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
                 "adapter": "EditScore/EditScore-Qwen3-VL-8B-Instruct",
             },
             **(_TORCH | {"imports": ("torch", "torchvision", "transformers", "peft", "editscore")}),
+            options_of=("actors.backends.qwen3_vl:QwenChat",),
         ),
         BackendSpec(
             "EditScorer",
@@ -282,6 +297,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "EditScore's protocol over an OpenAI-compatible endpoint",
             imports=("openai", "editscore"),
             extra="openai",
+            options_of=("actors.backends.openai_endpoint:OpenAIChat",),
         ),
     )
 }
@@ -295,19 +311,30 @@ class Weights:
     revision: str | None = None
 
 
-MORE_WEIGHTS = ("lightx2v",)
+MORE_WEIGHTS = ("adapter", "lightx2v")
 """Options that name weights beside those of `BackendSpec.checkpoints`."""
 
 
 def weights_of(spec: BackendSpec, options: Mapping[str, Any]) -> tuple[Weights, ...]:
     """What a backend loads with these options; `OPTION_revision` (of `model`: `revision`) pins each."""
-    named = {option: options.get(option) or repository for option, repository in spec.checkpoints.items()}
+    named = {option: options.get(option, repository) for option, repository in spec.checkpoints.items()}
     if spec.checkpoints:
-        named |= {option: options[option] for option in MORE_WEIGHTS if options.get(option)}
+        named |= {option: options[option] for option in MORE_WEIGHTS if option in options}
     return tuple(
         Weights(str(model), options.get("revision" if option == "model" else f"{option}_revision"))
         for option, model in named.items()
+        if model is not None
     )
+
+
+def weight_options(spec: BackendSpec) -> frozenset[str]:
+    """Options of a backend that `weights_of` reads: the fingerprint has what they name, with its pin: a
+    default that is written out changes nothing.
+    """
+    if not spec.checkpoints:
+        return frozenset()
+    names = {*spec.checkpoints, *MORE_WEIGHTS}
+    return frozenset(names | {"revision"} | {f"{name}_revision" for name in names})
 
 
 def backend_spec(role: str, name: str) -> BackendSpec:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from actors.backends.catalogue import CHECKPOINTS as CHECKPOINTS
 from actors.backends.catalogue import Checkpoint, PublishedFile
+from actors.roles import BackendError
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 """Formats that can run code when they are read."""
@@ -26,7 +27,7 @@ MIRROR = "s3://"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class CheckpointError(Exception):
+class CheckpointError(BackendError):
     """The weights are not here or cannot be used; the message says what would be right."""
 
 

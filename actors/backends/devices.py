@@ -6,6 +6,8 @@ the same noise on every kind of GPU.
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from actors.backends.checkpoints import CheckpointError
@@ -18,6 +20,12 @@ def pick_device(name: str = "auto") -> torch.device:
     there.
     """
     if name == "auto":
+        given = os.environ.get("CUDA_VISIBLE_DEVICES", "").strip()
+        if given not in ("", "-1") and not torch.cuda.is_available():
+            raise CheckpointError(
+                f"this worker was given GPU {given}, and torch sees none: `gpus` counts more than there are, "
+                "or the driver is missing. `device: cpu` runs without"
+            )
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():

@@ -20,6 +20,7 @@ from actors.backends.chat import ChatAnswer, ChatRequest
 from actors.backends.checkpoints import CheckpointError
 from actors.backends.messages import MediaForm, media_arguments, messages_of
 from actors.backends.prompted import PromptedLanguageModel, split_options
+from actors.roles import BackendError
 
 _SEEDS = 2**31
 """Gemini takes 32 bits with a sign; vLLM takes 64."""
@@ -31,7 +32,7 @@ _ABOUT_THE_SETUP = frozenset(("unknown_parameter", "unsupported_parameter", "uns
 """Error codes of a refusal that every request would meet."""
 
 
-class EndpointError(RuntimeError):
+class EndpointError(BackendError):
     """The endpoint does not answer, or not as the protocol says; a crash of the worker, not of the sample."""
 
 

@@ -21,7 +21,7 @@ from actors.attempts import AttemptNotes, Fate, deaths_left_behind, forget
 from actors.base import Actor, Added, Sample
 from actors.guard import MAX_DEATHS, TIMED_OUT, Guard, RunContext, stop_key
 from actors.journal import ActorJournal
-from actors.roles import SampleError
+from actors.roles import BackendError, SampleError
 from actors.store import open_root
 from schemas.config import ActorConfig
 from schemas.gates import GATES
@@ -49,6 +49,8 @@ class Describer(Actor[ActorConfig]):
             raise OSError(28, "No space left on device")
         if theme == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
+        if theme == "unserved":
+            raise BackendError("the endpoint does not answer")
         if theme == "hungry":
             raise MemoryError("512 GiB")
         if theme == "hanging":
@@ -143,6 +145,12 @@ def test_one_bad_sample_fails_with_its_reason_and_the_others_go_on(
 def test_a_full_disk_is_no_fault_of_the_sample(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         guard_for(tmp_path)(rows_of("full"))
+    assert journaled(tmp_path) == {}
+
+
+def test_a_backend_that_cannot_work_ends_the_run_and_fails_no_sample(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="does not answer"):
+        guard_for(tmp_path)(rows_of("unserved"))
     assert journaled(tmp_path) == {}
 
 

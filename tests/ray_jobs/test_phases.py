@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.backends.catalogue import CHECKPOINTS
+from actors.backends.options import option_names
 from actors.pipeline import PIPELINE, PlannedActor, resolve
-from ray_jobs.phases import cut, entering, gpus_known
+from ray_jobs.models import require_weights
+from ray_jobs.phases import cut, entering, gpus_known, undone
 from ray_jobs.settings import apply, load_config
 from schemas.config import ConfigError
 from schemas.records import Row
@@ -129,3 +132,64 @@ def test_a_phase_takes_up_only_what_passed_every_actor_before_it() -> None:
     ]
     taken = entering(rows, before, limits)
     assert [[sample.key for sample in row.samples] for row in taken] == [["good"]]
+
+
+def test_a_phase_with_nothing_left_takes_up_nothing() -> None:
+    (phase,) = cut(EMBEDDED, 0)
+    names = [item.name for item in EMBEDDED]
+    of_source = [item.name for item in EMBEDDED if item.actor.keyed == "source"]
+    of_sample = [name for name in names if name not in of_source]
+    rows = [
+        Row(
+            "000001", {}, done=of_source, samples=[Row("done", {}, done=of_sample), Row("half", {}, done=[])]
+        ),
+        Row("000002", {}, done=of_source, samples=[Row("done too", {}, done=of_sample)]),
+        Row("000003", {}, done=of_source[:1], samples=[Row("waits", {}, done=[])]),
+    ]
+    assert [[sample.key for sample in row.samples] for row in undone(rows, phase)] == [["half"], ["waits"]]
+
+
+def test_the_papers_config_names_only_options_that_its_backends_take() -> None:
+    for item in PAPER:
+        if item.backend:
+            assert set(item.config.options) <= option_names(item.backend)
+            assert option_names(item.backend)
+
+
+@pytest.mark.parametrize(
+    ("role", "backend", "options", "message"),
+    [
+        ("VideoGenerator", "wan22_fun_control", {"stepz": 3}, "no such option; did you mean 'steps'"),
+        ("VideoGenerator", "embedded", {"steps": 3}, "it takes none"),
+        ("StaticCameraJudge", "openai", {"model": "m", "base_url": "u", "api_key": "sk-1"}, "api_key_env"),
+        (
+            "StaticCameraJudge",
+            "openai",
+            {"model": "m", "base_url": "http://me:word@host/v1"},
+            "no user or password",
+        ),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_before_anything_is_written(
+    role: str, backend: str, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        apply({"actors": {role: {"backend": backend, "options": options}}}, ())
+
+
+def test_missing_weights_are_all_named_before_the_first_phase() -> None:
+    with pytest.raises(ConfigError) as refused:
+        require_weights(PAPER)
+    for repository in ("Qwen/Qwen3-VL-32B-Instruct", "alibaba-pai/Wan2.2-Fun-A14B-Control"):
+        assert f"hf download {repository}" in str(refused.value)
+
+
+def test_a_written_default_and_another_server_do_not_change_the_fingerprint() -> None:
+    def made_by(**options: object) -> str:
+        raw = {"actors": {"ForegroundTracker": {"backend": "sam2", "options": options}}}
+        return next(item.fingerprint for item in resolve(apply(raw, ())) if item.name == "ForegroundTracker")
+
+    pin = CHECKPOINTS["facebook/sam2.1-hiera-large"].revision
+    assert made_by() == made_by(model="facebook/sam2.1-hiera-large", revision=pin) == made_by(device="cpu")
+    assert made_by() != made_by(revision="0" * 40)
+    assert made_by() != made_by(model="facebook/sam2.1-hiera-tiny")

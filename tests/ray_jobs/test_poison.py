@@ -58,7 +58,9 @@ print("\\n" + json.dumps(found, default=plain))
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    found: Outcomes = json.loads(done.stdout.strip().splitlines()[-1])
+    # Ray may print a worker's death after it
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("{"))
+    found: Outcomes = json.loads(line)
     assert not list(folder.glob("root/journal/attempts/*/*")), "notes stay behind"
     return found
 
