@@ -35,6 +35,7 @@ from actors.backends.sam3_tracker import Sam3Tracker
 from actors.backends.unimatch import UniMatch
 from actors.backends.wan22_fun_control import Wan22FunControl
 from actors.backends.wan22_i2v import Wan22ImageToVideo
+from actors.backends.wan_vace import WanVace
 from actors.ops.bait import anchor_indices
 from actors.ops.camera import camera_motion
 from actors.ops.video import VideoClip, encode_video
@@ -43,6 +44,7 @@ from benchmarks import full_size
 from benchmarks.bait import SMOKE
 from benchmarks.checkpoints import flow, flux2, qwen3_vl, sam, wan, wan_fun
 from benchmarks.full_size_fun import save_hollow_fun_control
+from benchmarks.full_size_fun import wan_vace as full_size_vace
 from benchmarks.full_size_transformers import (
     QWEN3_VL_8B,
     QWEN3_VL_32B,
@@ -274,6 +276,22 @@ def wan_control(bench: Bench) -> Iterator[Row]:
     model = Wan22FunControl(
         model=str(experts), components=str(parts), guidance=1.0, offload=bench.offload, **bench.options
     )
+    name = f"Wan2.2-Fun-A14B-Control, offload {bench.offload}"
+    yield from _generated(bench, model, name, "1320 [E]")
+
+
+def vace(bench: Bench) -> Iterator[Row]:
+    """The second choice for control-guided synthesis, in the same way."""
+    folder = bench.folder / "vace"
+    if bench.toy:
+        wan_fun.save_tiny_vace(folder)
+    else:
+        full_size.save_hollow(full_size_vace(), folder)
+    model = WanVace(model=str(folder), guidance=1.0, offload=bench.offload, **bench.options)
+    yield from _generated(bench, model, f"Wan2.1-VACE-14B, offload {bench.offload}", "")
+
+
+def _generated(bench: Bench, model: Wan22FunControl | WanVace, name: str, published: str) -> Iterator[Row]:
     full_size.fill(model.pipeline)
 
     def run(steps: int) -> Cost:
@@ -283,9 +301,7 @@ def wan_control(bench: Bench) -> Iterator[Row]:
         request = ControlRequest(bench.frame(), clip, PROMPT, 1, bench.num_frames, clip, clip, masks)
         return bench.cost(lambda: list(model.synthesize(request)))
 
-    yield from _steps(
-        f"Wan2.2-Fun-A14B-Control, offload {bench.offload}", run, (4, 1, ""), (50, 2, "1320 [E]")
-    )
+    yield from _steps(name, run, (4, 1, ""), (50, 2, published))
 
 
 def _steps(
@@ -360,6 +376,7 @@ CASES: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "qwen": qwen,
     "wan_i2v": wan_i2v,
     "wan_control": wan_control,
+    "vace": vace,
 }
 
 

@@ -100,6 +100,7 @@ def test_gpu_models_runs_every_case_at_toy_size() -> None:
         "FLUX.2",
         "Wan2.2-I2V",
         "Wan2.2-Fun",
+        "VACE",
         "SAM 2.1",
         "SAM 3",
         "Qwen3-VL",
