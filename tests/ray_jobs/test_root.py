@@ -105,7 +105,7 @@ def test_redo_starts_a_generation_of_the_actor_and_of_all_after_it(store: Store)
     end_run(store, open_run(store, "synthesize", CONFIG).run, {})
     write(store, 1, "000000", num_frames=81)
     assert state_of(store).settled["Ingest"].num_rows == 1
-    other = apply({"themes": ["location"]}, ["CameraMotionFilter.options={a: 1}"])
+    other = apply({"themes": ["location"]}, ["CameraMotionFilter.backend=raft"])
     redone = open_run(store, "synthesize", other, redo="CameraMotionFilter", planned=resolve(other))
     assert redone.generations["Ingest"] == 0
     assert {redone.generations[step.name] for step in STEPS[1:]} == {1}
