@@ -35,7 +35,14 @@ def load_config(path: Path, sets: Sequence[str] = (), themes: Sequence[str] = ()
         raise ConfigError(f"config {path} is not YAML: {error}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"config {path} must hold keys and values, found {type(raw).__name__}")
-    return apply(raw, sets, themes)
+    return apply(_unshared(raw), sets, themes)
+
+
+def _unshared(node: Any) -> Any:
+    """A copy in which YAML's anchors are copies too, so that `--set` on one actor changes no other."""
+    if isinstance(node, dict):
+        return {key: _unshared(value) for key, value in node.items()}
+    return [_unshared(value) for value in node] if isinstance(node, list) else node
 
 
 def apply(raw: dict[str, Any], sets: Sequence[str], themes: Sequence[str] = ()) -> RunConfig:

@@ -70,3 +70,9 @@ def test_thresholds_and_batch_sizes_do_not_change_a_fingerprint_and_knobs_do() -
 def test_a_missing_config_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_a_set_on_one_actor_leaves_the_others_that_share_its_options() -> None:
+    config = load_config(Path("configs/sparkle.yaml"), ["InstructionWriter.options.retries=5"])
+    assert config.actors["InstructionWriter"]["options"]["retries"] == 5
+    assert "retries" not in config.actors["StaticCameraJudge"]["options"]
