@@ -29,9 +29,9 @@ from rich.table import Table
 from sam2.build_sam import build_sam2_video_predictor
 from torch import Tensor
 
-from actors.backends.devices import pick_device, pick_dtype
+from actors.backends.devices import pick_device, pick_dtype, place_of
 from actors.backends.lockstep import FrameFeatures, advance_together, in_batches, pass_masks
-from actors.backends.sam2_tracker import CONFIGS, Sam2Rows, build_predictor, pixel_values, place_of
+from actors.backends.sam2_tracker import CONFIGS, Sam2Rows, build_predictor, pixel_values
 from actors.ops.bait import NearVotes
 from actors.roles import Anchor, Clip, Frame, PassMask
 

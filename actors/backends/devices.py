@@ -56,3 +56,10 @@ def require_gpu_memory(device: torch.device, need_gib: float, what: str, *, inst
 def seeded(seed: int) -> torch.Generator:
     """A generator on the CPU for one sample."""
     return torch.Generator("cpu").manual_seed(seed)
+
+
+def place_of(features_on: str, device: torch.device) -> torch.device:
+    """Where frame features wait: `device` or `host`. CheckpointError for another word."""
+    if features_on not in ("device", "host"):
+        raise CheckpointError(f"features_on {features_on!r} is none of device, host")
+    return device if features_on == "device" else torch.device("cpu")

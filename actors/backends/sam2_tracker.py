@@ -20,7 +20,7 @@ from sam2.sam2_video_predictor import SAM2VideoPredictor
 from torch import Tensor
 
 from actors.backends.checkpoints import CheckpointError, checkpoint_folder, require_safetensors
-from actors.backends.devices import pick_device, pick_dtype, require_gpu_memory
+from actors.backends.devices import pick_device, pick_dtype, place_of, require_gpu_memory
 from actors.backends.lockstep import FrameFeatures, Memory, advance_together, in_batches, pass_masks
 from actors.backends.sam2_weights import sam2_state
 from actors.roles import Anchor, Box, Clip, Extend, Frame, Mask, PassMask
@@ -242,10 +242,3 @@ def pixel_values(frames: Sequence[Frame], side: int, device: torch.device) -> Te
     pixels = torch.from_numpy(np.stack(small)).to(device).permute(0, 3, 1, 2).float() / 255.0
     mean, std = (torch.tensor(three, device=device)[:, None, None] for three in (IMAGE_MEAN, IMAGE_STD))
     return (pixels - mean) / std
-
-
-def place_of(features_on: str, device: torch.device) -> torch.device:
-    """Where frame features wait: `device` or `host`. CheckpointError for another word."""
-    if features_on not in ("device", "host"):
-        raise CheckpointError(f"features_on {features_on!r} is none of device, host")
-    return device if features_on == "device" else torch.device("cpu")

@@ -22,9 +22,8 @@ from transformers.conversion_mapping import (
 )
 
 from actors.backends.checkpoints import CheckpointError, checkpoint_folder, require_safetensors
-from actors.backends.devices import pick_device, pick_dtype, require_gpu_memory
+from actors.backends.devices import pick_device, pick_dtype, place_of, require_gpu_memory
 from actors.backends.lockstep import FrameFeatures, Memory, advance_together, in_batches, pass_masks
-from actors.backends.sam2_tracker import place_of
 from actors.roles import Anchor, Box, Clip, Extend, Frame, Mask, PassMask
 
 MODEL = "facebook/sam3"
