@@ -28,7 +28,7 @@ demo: $(VENV)/light.stamp
 	$(PY) -m ray_jobs demo $(if $(SOURCES),--sources "$(SOURCES)") $(if $(ROOT),--root "$(ROOT)")
 
 test: lint
-	$(PY) -m pytest --durations=15 -n 2 --dist loadgroup
+	$(PY) -m pytest --durations=15
 
 lint: $(VENV)/test.stamp
 	$(PY) -m ruff check .

@@ -6,7 +6,6 @@ anything here may be slow; `--durations` shows what is.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -17,19 +16,8 @@ from hypothesis import settings
 
 from tests.s3_server import S3Server, s3_server
 
-os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # two processes of tests share the cores; torch would take all in each
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n 2 --dist loadgroup`: all that starts Ray runs in one process, one after another; of the others
-    each file runs in one process, so that its fixtures are made once.
-    """
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "ray_jobs" else item.path.name))
 
 
 settings.register_profile("sparkle", deadline=None)
