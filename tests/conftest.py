@@ -16,10 +16,6 @@ from hypothesis import settings
 
 from tests.s3_server import S3Server, s3_server
 
-    "OMP_NUM_THREADS", "1"
-)  # two processes of tests share the cores; torch would take all in each
-
-
 settings.register_profile("sparkle", deadline=None)
 settings.load_profile("sparkle")
 
