@@ -149,9 +149,13 @@ _UNITS = {
 }
 
 
+REMOVAL = "Remove the {listed} from the image and fill the area with the background behind."
+"""For the image editor that erases; gives back a picture. Ours, the published one is not known."""
+
+
 def _digest() -> str:
     words = [prompt.text for prompt in PROMPTS.values()]
-    words += [*OPENINGS, *THEMES, *THEMES.values(), *_CORNERS.values(), *_UNITS.values()]
+    words += [REMOVAL, *OPENINGS, *THEMES, *THEMES.values(), *_CORNERS.values(), *_UNITS.values()]
     return hashlib.sha256("\x1f".join(words).encode()).hexdigest()[:8]
 
 
@@ -197,3 +201,9 @@ def locating_text(labels: Sequence[str], width: int, height: int, form: BoxForm)
         corners=_CORNERS[form.order],
         unit=_UNITS[form.unit].format(width=width, height=height),
     )
+
+
+def removal_text(labels: Sequence[str]) -> str:
+    """For one picture: the labels that are erased, at least one."""
+    listed = labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
+    return REMOVAL.format(listed=listed)

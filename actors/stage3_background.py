@@ -15,6 +15,7 @@ from actors.base import Actor, Added, Sample, answered, objects_to
 from actors.ops.dynamics import background_dynamics
 from actors.ops.editscore import evaluate_record
 from actors.ops.video import VideoClip, encode_video
+from actors.prompts import removal_text
 from actors.roles import (
     EraseRequest,
     GroundedObject,
@@ -66,7 +67,7 @@ class ForegroundRemover(Actor[ActorConfig]):
     adds = ("removal_prompt", "edited_frame0_foreground_removed")
 
     def process(self, sample: Sample) -> Added:
-        prompt = removal_prompt(sample.value("round1_labels"))
+        prompt = removal_text(sample.value("round1_labels"))
         clean = self.model.erase(
             EraseRequest(
                 image=sample.frame("edited_frame0"),
@@ -78,12 +79,6 @@ class ForegroundRemover(Actor[ActorConfig]):
             )
         )
         return {"removal_prompt": prompt, "edited_frame0_foreground_removed": clean}
-
-
-def removal_prompt(labels: Sequence[str]) -> str:
-    """The instruction that erases these labels; ours, the published one is not known."""
-    listed = labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
-    return f"Remove the {listed} from the image and fill the area with the background behind."
 
 
 class CleanBackgroundScorerConfig(ActorConfig):

@@ -207,6 +207,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             num_gpus=0.5,
             seconds=1.4,
             checkpoints={"model": "black-forest-labs/FLUX.2-klein-9B"},
+            prompted=True,
             **_TORCH,
         ),
         BackendSpec(
