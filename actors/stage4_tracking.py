@@ -8,13 +8,14 @@ not vote for background.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from actors.base import Actor, Added, Sample, answered, objects_from, objects_to
 from actors.ops.bait import NearVotes, VoteAccumulator, VoteResult, anchor_indices
 from actors.ops.boxes import to_absolute
+from actors.ops.mask_faults import mask_faults
 from actors.ops.masks import mask_npz_bytes, mask_share, pack_video, unpack_video
 from actors.roles import Anchor, Clip, LocatingRequest, SampleError
 from schemas.config import ActorConfig
@@ -42,6 +43,9 @@ class AnchorGrounder(Actor[ActorConfig]):
 
 class ForegroundTrackerConfig(ActorConfig):
     min_vote_agreement: float | None = None
+    max_mask_area_step: float | None = None
+    max_mask_lost_share: float | None = None
+    max_label_lost_share: float | None = None
     votes_per_frame: int | None = Field(
         None,
         ge=1,
@@ -49,6 +53,9 @@ class ForegroundTrackerConfig(ActorConfig):
     )
     extend_votes_below: float | None = Field(
         None, ge=0, le=1, description="a frame with less agreement hears further passes, two at a time"
+    )
+    ties: Literal["foreground", "background"] = Field(
+        "foreground", description="a pixel on which an even number of passes is split evenly"
     )
 
     @field_validator("votes_per_frame")
@@ -63,7 +70,15 @@ class ForegroundTracker(Actor[ForegroundTrackerConfig]):
     stage = 4
     role = "VideoTracker"
     reads = ("source_video", "frame_objects")
-    adds = ("source_video_mask", "vote_agreement", "foreground_share")
+    adds = (
+        "source_video_mask",
+        "vote_agreement",
+        "foreground_share",
+        "mask_area_step",
+        "mask_lost_share",
+        "label_lost_share",
+    )
+    version = 2
     Config = ForegroundTrackerConfig
 
     def process(self, sample: Sample) -> Added:
@@ -76,16 +91,21 @@ class ForegroundTracker(Actor[ForegroundTrackerConfig]):
         share = float(mask_share(packed, clip.width).mean())
         if share == 0.0:
             raise SampleError("the vote left no foreground in any frame")
+        faults = mask_faults(packed, clip.width, anchors)
         added: dict[str, Any] = {
             "source_video_mask": mask_npz_bytes(packed, clip.width),
             "vote_agreement": result.agreement,
             "foreground_share": share,
+            "mask_area_step": faults.area_step,
+            "mask_lost_share": faults.lost_share,
+            "label_lost_share": faults.label_lost_share,
         }
         return added
 
     def _voted(self, clip: Clip, anchors: Sequence[Anchor]) -> VoteResult:
         """The passes as far as their votes count, and farther where they disagree."""
-        vote = VoteAccumulator(clip.num_frames, clip.height, clip.width)
+        ties = self.config.ties == "foreground"
+        vote = VoteAccumulator(clip.num_frames, clip.height, clip.width, ties_are_foreground=ties)
         near = NearVotes(anchors, clip.num_frames, self.config.votes_per_frame)
         below = self.config.extend_votes_below
 

@@ -236,7 +236,9 @@ def _phase_table(phase: Phase, config: RunConfig, state: RootState | None) -> Ta
     table = Table("stage", "actor", "backend", "licence", "GPUs", "pool", "batch", "gates", "done", box=None)
     for item, workers in zip(phase.actors, phase.workers, strict=True):
         limits = item.actor.thresholds(item.config)
-        gates = ", ".join(f"{name} {'off' if limit is None else limit}" for name, limit in limits.items())
+        gates = [f"{name} {limit}" for name, limit in limits.items() if limit is not None]
+        if None in limits.values():
+            gates.append(f"{list(limits.values()).count(None)} off")
         done = pc.sum(pc.equal(state.settled[item.name]["outcome"], "ok")).as_py() or 0 if state else 0
         table.add_row(
             str(item.actor.stage or "-"),
@@ -246,7 +248,7 @@ def _phase_table(phase: Phase, config: RunConfig, state: RootState | None) -> Ta
             f"{item.num_gpus:g}",
             str(workers) if config.execution == "pools" or item.num_gpus else "-",
             str(item.config.batch_size),
-            gates or "-",
+            ", ".join(gates) or "-",
             str(done),
         )
     return table

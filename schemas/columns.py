@@ -91,6 +91,15 @@ _VALUES = (
         "vote_agreement", pa.float64(), "share of pixels where 80 % of the passes agree, in the dilated union"
     ),
     Column("foreground_share", pa.float64(), "share of all pixels that the mask marks, over the clip"),
+    Column(
+        "mask_area_step",
+        pa.float64(),
+        "largest change of the mask's area in one frame, share of its largest area",
+    ),
+    Column("mask_lost_share", pa.float64(), "share of frames on which the mask is gone after it was there"),
+    Column(
+        "label_lost_share", pa.float64(), "share of the boxes at 2 FPS in which the mask marks almost nothing"
+    ),
     # stage 5
     Column("frame_indices", pa.list_(pa.int32()), "the four frames that are scored"),
     Column(

@@ -65,6 +65,9 @@ GATES: tuple[Gate, ...] = (
     ),
     Gate("min_background_dynamics", "BackgroundAnimator", "background_dynamics", "at_least"),
     Gate("min_vote_agreement", "ForegroundTracker", "vote_agreement", "at_least"),
+    Gate("max_mask_area_step", "ForegroundTracker", "mask_area_step", "at_most"),
+    Gate("max_mask_lost_share", "ForegroundTracker", "mask_lost_share", "at_most"),
+    Gate("max_label_lost_share", "ForegroundTracker", "label_lost_share", "at_most"),
     Gate("min_edited_video_overall", "EditedVideoScorer", "edited_video_overall", "at_least"),
 )
 

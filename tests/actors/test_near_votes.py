@@ -126,6 +126,14 @@ def test_dispute_is_measured_as_the_journals_agreement_is() -> None:
     assert vote.result().agreement == 0.5
 
 
+def test_the_config_decides_a_tie_of_an_even_number_of_passes() -> None:
+    clip, anchors = moving_squares(17, (16, 8)), anchors_at(0, 8)  # one sees the left half, one the right
+    for ties, share in (("foreground", 1.0), ("background", 0.0)):
+        config = validated(ForegroundTrackerConfig, {"ties": ties}, "actors.ForegroundTracker")
+        result = ForegroundTracker(config, SteadyPasses(right=(1,)))._voted(clip, anchors)
+        assert unpack_rows(result.packed, clip.width).mean() == share
+
+
 def test_an_even_number_of_votes_is_refused_in_the_config() -> None:
     with pytest.raises(ConfigError, match="must be odd"):
         validated(ForegroundTrackerConfig, {"votes_per_frame": 4}, "actors.ForegroundTracker")

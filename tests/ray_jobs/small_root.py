@@ -52,6 +52,9 @@ GOOD: dict[str, Any] = {
     ],
     "vote_agreement": 0.95,
     "foreground_share": 0.2,
+    "mask_area_step": 0.05,
+    "mask_lost_share": 0.0,
+    "label_lost_share": 0.0,
     "frame_indices": list(frame_indices(FRAMES)),
     "edited_video_overall": 9.2,
 }
