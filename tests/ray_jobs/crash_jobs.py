@@ -1,0 +1,448 @@
+"""Jobs to be killed, the roots that they work on, and an oracle that says what must hold at every moment.
+
+    python -m tests.ray_jobs.crash_jobs                     every crash point of every job
+    python -m tests.ray_jobs.crash_jobs publish --power     a loss of power after every operation of `publish`
+
+What a reader gets wrong: planning, guard, journal, store and release are the real ones. Only the models are
+made up, and actors run in this process instead of in Ray's; what they say they note outside the root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from rich.console import Console
+
+import ray_jobs.stream
+from actors.base import Actor, Added, Sample
+from actors.guard import Guard, RunContext
+from actors.journal import ActorJournal
+from actors.pipeline import STEPS, PlannedActor, resolve
+from actors.store import is_root, open_root, open_store
+from ray_jobs.phases import Phase
+from ray_jobs.publish import publish
+from ray_jobs.regate import regate
+from ray_jobs.regenerate import regenerate
+from ray_jobs.removals import read_removed
+from ray_jobs.remove import remove
+from ray_jobs.root import compact, read_root
+from ray_jobs.runs import counting_parts, ended, newest_run, open_run
+from ray_jobs.sources import SourceEntry
+from ray_jobs.synthesize import synthesize
+from schemas.columns import MEDIA
+from schemas.config import ReleaseConfig, RunConfig
+from schemas.gates import GATES
+from schemas.records import Row, source_key
+from tests.crash_points import Place, anywhere, killed
+from tests.mutants import mutate_this_process
+from tests.ray_jobs.commands import tree
+from tests.ray_jobs.small_root import GOOD, _values, make_root, media_bytes
+
+CONFIG = RunConfig(themes=("location",), release=ReleaseConfig(shard_bytes=10_240, previews=0))
+STRICT = CONFIG.model_copy(
+    update={
+        "actors": {
+            "EditedVideoScorer": {"min_edited_video_overall": 9.0},
+            "BackgroundAnimator": {"min_background_dynamics": None},
+        }
+    }
+)
+"""Accepts other samples of `change_of_set` than `CONFIG`."""
+SAMPLE = "Sparkle_location_000001"
+
+
+# what actors say, and the notes of it
+
+
+def calls_of(root: Path) -> Path:
+    """Where the made-up models note that they were called, and the callers what they got."""
+    return root.with_name(f"{root.name}.calls")
+
+
+def note(root: Path, *words: str) -> None:
+    """One line; a process that is killed afterwards has written it."""
+    with calls_of(root).open("a") as file:
+        file.write("\t".join(words) + "\n")
+
+
+def notes(root: Path, kind: str) -> list[tuple[str, ...]]:
+    if not calls_of(root).exists():
+        return []
+    lines = (tuple(line.split("\t")) for line in calls_of(root).read_text().splitlines())
+    return [words[1:] for words in lines if words[0] == kind]
+
+
+def made(item: PlannedActor, root: Path, word: str = "0") -> Actor[Any]:
+    """The actor with values and media that are made up, the same for the same sample and word."""
+    step = item.actor.step()
+
+    def process(self: Actor[Any], sample: Sample) -> Added:
+        note(root, "called", step.name, sample.key)
+        values: dict[str, Any] = dict(_values(step, sample.key, GOOD))
+        for column in step.adds:
+            if column in MEDIA:
+                values[column] = media_bytes(MEDIA[column].extension, f"{column} {sample.key} {word}")
+        return values
+
+    members = {"process": process, "process_batch": Actor.process_batch}
+    kind: type[Actor[Any]] = type(step.name, (item.actor,), members)
+    return kind(item.config, None)
+
+
+def here(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunContext) -> int:
+    """`ray_jobs.stream.stream` in this process; what a call returned is noted: it is acknowledged."""
+    root = Path(context.root)
+    fanned_out = False
+    for item in phase.actors:
+        if item.actor.keyed == "sample" and not fanned_out:
+            rows, fanned_out = [sample for row in rows for sample in row.fan_out()], True
+        guard = Guard(made(item, root), context)
+        gone_on: list[Row] = []
+        for row in rows:
+            for result in guard([row]):
+                media = {name: result.artifacts[name].sha256 for name in item.actor.adds if name in MEDIA}
+                note(root, "acknowledged", item.name, result.key, json.dumps(media, sort_keys=True))
+                gone_on.append(result)
+        rows = gone_on
+    return len(rows)
+
+
+# the jobs
+
+
+def run_synthesize(root: Path) -> None:
+    ray_jobs.stream.stream = here
+    ray_jobs.stream.start_ray = lambda gpus=None: None
+    entries = [SourceEntry(f"/videos/clip {number}.mp4") for number in range(2)]
+    console = Console(file=io.StringIO())
+    synthesize(str(root), entries, CONFIG, console)
+
+
+def run_calls(root: Path) -> None:
+    """Two calls of the first actor in the newest run, or once more as Ray makes them again."""
+    store = open_root(str(root), create=False)
+    record = newest_run(store)
+    assert record is not None
+    context = RunContext(
+        root=str(root),
+        run=record.run,
+        name=CONFIG.name,
+        seed=CONFIG.seed,
+        thresholds={gate.name: None for gate in GATES},
+        generations=record.generations,
+        fingerprints={item.name: item.fingerprint for item in resolve(CONFIG)},
+    )
+    sources = [Row(source_key(number), {"source_uri": f"/{number}.mp4"}) for number in range(2)]
+    here(sources, Phase(resolve(CONFIG)[:1], (1,), ""), CONFIG, context)
+
+
+def run_publish(root: Path) -> None:
+    publish(str(root))
+
+
+def run_remove(root: Path) -> None:
+    remove(str(root), source="1")
+
+
+def run_regenerate(root: Path) -> None:
+    """Artifacts and parts that are gone; the first, which are nowhere, come from their actors."""
+
+    def through(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunContext) -> None:
+        for item in phase.actors:
+            if item.actor.keyed == "sample":
+                rows = [sample for row in rows for sample in (row.fan_out() if row.samples else [row])]
+            rows = Guard(made(item, root), context)(rows)
+
+    result = regenerate(str(root), missing=True, through=through)
+    assert result.remade.failed == [], result.remade.failed
+
+
+def run_compact(root: Path) -> None:
+    store = open_root(str(root), create=False)
+    record = open_run(store, "synthesize", CONFIG)
+    with ended(store, record):
+        compact(store, record, over=1)
+
+
+# the roots before them
+
+
+def new_root(root: Path) -> None:
+    """Nothing."""
+
+
+def opened(root: Path) -> None:
+    """A run that holds the root, and has done nothing yet."""
+    open_run(open_root(str(root), create=True), "synthesize", CONFIG)
+
+
+def change_of_set(root: Path) -> None:
+    """A release of two samples, and thresholds that admit another two by now."""
+    measured = {
+        "Sparkle_location_000000": {"edited_video_overall": 8.2},
+        "Sparkle_location_000002": {"background_dynamics": 1.0},
+    }
+    make_root(root, sources=3, measured=measured, config=CONFIG)
+    publish(str(root))
+    regate(str(root), STRICT)
+
+
+def two_released(root: Path) -> None:
+    make_root(root, sources=2, config=CONFIG)
+    publish(str(root))
+
+
+def lost_things(root: Path) -> None:
+    """An artifact that the release has no more either, one that it has, and a part."""
+    two_released(root)
+    for column in ("edited_video_canny", "edited_frame0"):
+        (artifact,) = (root / "artifacts").rglob(f"{column}/{SAMPLE}.*")
+        artifact.unlink()
+    for part in (root / "release").rglob("*canny*.tar"):
+        part.unlink()
+
+
+def many_parts(root: Path) -> None:
+    run_synthesize(root)
+
+
+@dataclass(frozen=True)
+class CrashJob:
+    """A job, and the root before it."""
+
+    run: Callable[[Path], None]
+    prepare: Callable[[Path], None]
+
+
+JOBS = {
+    "synthesize": CrashJob(run_synthesize, new_root),
+    "compact": CrashJob(run_compact, many_parts),
+    "calls": CrashJob(run_calls, opened),
+    "publish": CrashJob(run_publish, change_of_set),
+    "remove": CrashJob(run_remove, two_released),
+    "regenerate": CrashJob(run_regenerate, lost_things),
+}
+
+
+# the oracle
+
+
+def faults_of(root: Path) -> list[str]:
+    """What must hold at every moment and does not."""
+    store = open_store(str(root))
+    if not is_root(store) or newest_run(store) is None:
+        return [f"acknowledged without a root: {words}" for words in notes(root, "acknowledged")]
+    state = read_root(store)
+    assert state is not None
+    faults = []
+    verdicts = state.verdicts()
+    if len(set(verdicts["sample_id"].to_pylist())) != state.samples.num_rows:
+        faults.append("a planned sample has no verdict, or two")
+    gone = {key for key, away in zip(_keys(state.samples), state.removed.tolist(), strict=True) if away}
+    gone |= read_removed(store).sources
+    good: dict[tuple[str, str], str] = {}
+    for name, settled in state.settled.items():
+        for key, count in Counter(settled["key"].to_pylist()).items():
+            if count > 1:
+                faults.append(f"{name} has {count} rows for {key}")
+        for row in settled.to_pylist():
+            if row["outcome"] == "ok":
+                good[name, row["key"]] = _media(row)
+    for step in STEPS:
+        journal = ActorJournal(store, step)
+        parts = [f"{journal.folder}/{name}" for name in counting_parts(store, step, state.record)]
+        for row in journal.read(parts).to_pylist():  # a row that another beats is true as well
+            if row["outcome"] == "ok" and row["key"] not in gone:
+                faults += _untrue(root, row)
+    for actor, key, said in notes(root, "acknowledged"):
+        if (found := good.get((actor, key))) != said:
+            faults.append(f"acknowledged and lost: {actor} of {key}: {said} is now {found}")
+    return [*faults, *_false_claims(root)]
+
+
+def _keys(samples: Any) -> list[str]:
+    keys: list[str] = samples["sample_id"].to_pylist()
+    return keys
+
+
+def acknowledge(root: Path) -> None:
+    """Note what the journal has: from now on it must stay, and no model may be called for it."""
+    store = open_store(str(root))
+    state = read_root(store) if is_root(store) else None
+    for name, settled in state.settled.items() if state else ():
+        for row in settled.to_pylist():
+            if row["outcome"] == "ok":
+                note(root, "acknowledged", name, row["key"], _media(row))
+
+
+def _media(row: Mapping[str, Any]) -> str:
+    return json.dumps({item["column"]: item["sha256"] for item in row["artifacts"]}, sort_keys=True)
+
+
+def _untrue(root: Path, row: Mapping[str, Any]) -> list[str]:
+    """Artifacts of a good row that are not what it says."""
+    faults = []
+    for item in row["artifacts"]:
+        path = root / item["path"]
+        if not path.is_file():
+            faults.append(f"{item['path']} is in the journal and not there")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != item["sha256"]:
+            faults.append(f"{item['path']} has other bytes than the journal says")
+    return faults
+
+
+def _false_claims(root: Path) -> list[str]:
+    """Parts that the index names and that are not there with its digest."""
+    index = root / "release/shards.parquet"
+    if not index.exists():
+        return []
+    faults = []
+    for row in pq.read_table(index).to_pylist():
+        part = root / "release" / row["shard"]
+        if not part.exists() or hashlib.sha256(part.read_bytes()).hexdigest() != row["sha256"]:
+            faults.append(f"shards.parquet claims {row['shard']}, which is not there with these bytes")
+    return faults
+
+
+def repeated_calls(root: Path) -> list[str]:
+    """Models that were called for what was acknowledged before."""
+    known: set[tuple[str, ...]] = set()
+    faults = []
+    for line in calls_of(root).read_text().splitlines() if calls_of(root).exists() else ():
+        kind, *words = line.split("\t")
+        if kind == "acknowledged":
+            known.add(tuple(words[:2]))
+        elif tuple(words[:2]) in known:
+            faults.append(f"{words[0]} was called again for {words[1]}")
+    return faults
+
+
+VOLATILE = {
+    "run",
+    "attempt",
+    "part",
+    "elapsed_s",
+    "cpu_s",
+    "peak_rss_bytes",
+    "finished_at",
+    "node",
+    "failures",
+    "artifacts",
+}
+"""Columns of a journal row that may differ between two runs that do the same."""
+
+
+def outcome(root: Path) -> dict[str, object]:
+    """What must come out the same, however often the job was killed: what counts in the journal, the files of
+    the release but for the manifest, which has times, and all artifacts by their digests.
+    """
+    state = read_root(open_root(str(root), create=False))
+    assert state is not None
+    found: dict[str, object] = {
+        path: data
+        for path, data in tree(root).items()
+        if path.startswith("release/") and not path.endswith(".parquet")
+    }
+    for name, settled in state.settled.items():
+        for row in settled.to_pylist():
+            found[f"{name} {row['key']}"] = (
+                {column: value for column, value in row.items() if column not in VOLATILE},
+                [(item["column"], item["sha256"]) for item in row["artifacts"]],
+            )
+    found["parts"] = [
+        {column: row[column] for column in ("shard", "size_bytes", "sha256")}
+        for path in (root / "release").glob("shards.parquet")
+        for row in pq.read_table(path).to_pylist()
+    ]
+    found["statuses"] = state.verdicts().select(["sample_id", "status"]).to_pylist()
+    return found
+
+
+# campaigns
+
+
+@dataclass
+class Found:
+    """What a campaign found; `points` crashes, each followed by one clean run."""
+
+    points: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "\n".join([*self.faults, f"{self.points} crash points, {len(self.faults)} faults"])
+
+
+def crash_everywhere(
+    job: CrashJob,
+    folder: Path,
+    *,
+    place: Place = anywhere,
+    mutant: str = "",
+    points: Sequence[int] | None = None,
+) -> Found:
+    """Kill the job before each of its operations on files, look, let it run to its end, compare.
+
+    Args:
+        place: which operations; all by default.
+        mutant: of `tests.mutants`, in the processes that are killed; its first fault is enough.
+        points: which of these operations; all by default.
+    """
+    before = _prepared(job, folder)
+    excused = set(faults_of(before))
+    whole = _copy(before, folder / "whole")
+    killed(run_mutated, whole, mutant, job.run, at=0)
+    expected = outcome(whole)
+    found = Found()
+    for at in points if points is not None else itertools.count(1):
+        root = _copy(before, folder / f"at {at}")
+        if not killed(run_mutated, root, mutant, job.run, at=at, place=place):
+            shutil.rmtree(root)
+            break
+        found.points += 1
+        found.faults += [f"crash {at}: {fault}" for fault in sorted(set(faults_of(root)) - excused)]
+        acknowledge(root)
+        found.faults += [f"crash {at}: {fault}" for fault in _continued(job, root, expected, mutant)]
+        shutil.rmtree(root)
+        if mutant and found.faults:
+            break
+    return found
+
+
+def _continued(job: CrashJob, root: Path, expected: Mapping[str, object], mutant: str = "") -> list[str]:
+    """What is wrong after one clean run."""
+    killed(run_mutated, root, mutant, job.run, at=0)
+    faults = [*faults_of(root), *repeated_calls(root)]
+    result = outcome(root)
+    differs = sorted(name for name in {*result, *expected} if result.get(name) != expected.get(name))
+    return [*faults, *(f"{name} differs from a run that was not killed" for name in differs)]
+
+
+def run_mutated(root: Path, mutant: str, job: Callable[[Path], None]) -> None:
+    """The job, in a process that ends with it."""
+    if mutant:
+        mutate_this_process(mutant)
+    job(root)
+
+
+def _prepared(job: CrashJob, folder: Path) -> Path:
+    before = folder / "before"
+    killed(job.prepare, before, at=0)
+    return before
+
+
+def _copy(root: Path, target: Path) -> Path:
+    if root.exists():
+        shutil.copytree(root, target)
+    if calls_of(root).exists():
+        shutil.copy(calls_of(root), calls_of(target))
+    return target
