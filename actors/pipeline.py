@@ -16,7 +16,6 @@ from actors.backends.catalogue import CHECKPOINTS
 from actors.backends.options import check_options
 from actors.base import Actor, fingerprint
 from actors.ingest import Ingest
-from actors.prompts import PROMPTS_VERSION
 from actors.stage1_camera import CameraMotionFilter, StaticCameraJudge
 from actors.stage2_first_frame import EditedFrameScorer, FirstFrameEditor, InstructionWriter
 from actors.stage3_background import (
@@ -96,7 +95,7 @@ class PlannedActor:
         """The actor with its model loaded; equal backends share one model in a process."""
         model = None
         if self.backend is not None:
-            model = load_backend(self.backend, self.config.options)
+            model = load_backend(self.backend, self.config.options, self.num_gpus)
         return self.actor(self.config, model)
 
 
@@ -119,22 +118,34 @@ def resolve(config: RunConfig) -> tuple[PlannedActor, ...]:
         recipe = actor.recipe(knobs, revision(spec, knobs) if spec else "", config.seed)
         elsewhere = WHERE_OPTIONS | (weight_options(spec) if spec else frozenset())
         recipe["options"] = {key: value for key, value in knobs.options.items() if key not in elsewhere}
-        planned.append(PlannedActor(actor, knobs, spec, recipe))
+        item = PlannedActor(actor, knobs, spec, recipe)
+        check_gpus(item)
+        planned.append(item)
     check_plan(planned)
     return tuple(planned)
 
 
+def check_gpus(item: PlannedActor) -> None:
+    """ConfigError where a model is to be spread over more GPUs than a worker has."""
+    spread = item.config.options.get("tensor_parallel_size") or 1
+    if spread > max(1.0, item.num_gpus):
+        raise ConfigError(
+            f"actors.{item.name}: tensor_parallel_size {spread} needs num_gpus {spread}, "
+            f"and a worker has {item.num_gpus:g}"
+        )
+
+
 def revision(spec: BackendSpec, config: ActorConfig) -> str:
     """What made an actor's results, as fingerprint and manifest have it: our code's revision, the weights
-    with the commit that the config pins, the prompts.
+    with the commit that the config pins, the version of the questions.
     """
     words = [spec.revision]
     for weights in weights_of(spec, config.options):
         known = CHECKPOINTS.get(weights.model)
         pin = known.revision or (known.published.sha256[:12] if known.published else "") if known else ""
         words.append(f"{weights.model}@{weights.revision or pin or 'unpinned'}")
-    if spec.prompted:
-        words.append(f"prompts {PROMPTS_VERSION}")
+    if spec.asks:
+        words.append(spec.asks)
     return " ".join(words)
 
 

@@ -1,9 +1,9 @@
 """Every question that a prompted model is asked, in one place, each with what it must give back.
 
 What a reader gets wrong: changing a word here changes results. `PROMPTS_VERSION` holds a digest of all texts
-and is part of the fingerprint of every prompted backend, so a run on an old root is refused until `--redo`.
-Whoever changes how answers are read, or how they are sampled, raises `_NUMBER`. EditScore's prompts are its
-own (`actors.backends.editscore`). The authors published none of theirs: these are ours, written after the
+and of the sampling and is part of the fingerprint of every prompted backend, so a run on an old root is
+refused until `--redo`. Whoever changes how answers are read raises `_NUMBER`. EditScore's prompts are its own
+(`actors.backends.editscore_prompts`). The authors published none of theirs: these are ours, written after the
 style of the published data.
 """
 
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from actors.ops.answers import BoxForm
 
+TEMPERATURE, TOP_P, TOP_K = 0.7, 0.8, 20
+"""Of every answer that is sampled: Qwen3-VL-Instruct's own generation_config.json."""
 _NUMBER = 1
 """Raised by hand when the same texts would give other results."""
 
@@ -155,6 +157,7 @@ REMOVAL = "Remove the {listed} from the image and fill the area with the backgro
 
 def _digest() -> str:
     words = [prompt.text for prompt in PROMPTS.values()]
+    words += [repr([prompt.max_new_tokens for prompt in PROMPTS.values()]), repr((TEMPERATURE, TOP_P, TOP_K))]
     words += [REMOVAL, *OPENINGS, *THEMES, *THEMES.values(), *_CORNERS.values(), *_UNITS.values()]
     return hashlib.sha256("\x1f".join(words).encode()).hexdigest()[:8]
 

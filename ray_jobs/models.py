@@ -103,7 +103,7 @@ def print_models(found: Sequence[Choice], console: Console) -> None:
     gib = sum(entry.download_gib for entry in lacking)
     console.print(
         f"* chosen by the config, which lacks {gib:.1f} GiB of weights. GPU GiB: at the default options, "
-        "calculated.",
+        "measured or calculated.",
         style="dim",
         highlight=False,
     )

@@ -11,9 +11,12 @@ import functools
 import importlib
 import json
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.backends.editscore_prompts import protocol_version
+from actors.prompts import PROMPTS_VERSION
 from schemas.config import ConfigError, nearest
 
 
@@ -38,8 +41,8 @@ class BackendSpec:
     """The extra of pyproject.toml that brings them."""
     options_of: tuple[str, ...] = ()
     """`module:Class` of what its constructor passes `**options` on to."""
-    prompted: bool = False
-    """Whether its answers depend on `actors.prompts`, whose version then is part of the fingerprint."""
+    asks: str = ""
+    """Version of the questions that it is asked, of `actors.prompts` or EditScore's; in the fingerprint."""
     pip: tuple[str, ...] = ()
     """Packages of a runtime environment of its own, where they clash with the others'."""
 
@@ -53,6 +56,8 @@ WHERE_OPTIONS = frozenset(
 )
 """Options that say where and how fast a backend works, not what comes out: no part of the fingerprint, so a
 run may continue on another kind of GPU or ask another server for the same model."""
+_OURS = f"prompts {PROMPTS_VERSION}"
+_EDITSCORE = protocol_version()
 _EMBEDDED = "actors.backends.embedded"
 _TORCH: dict[str, Any] = {"imports": ("torch", "transformers", "diffusers"), "extra": "gpu"}
 BACKENDS: dict[tuple[str, str], BackendSpec] = {
@@ -156,7 +161,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             num_gpus=1.0,
             seconds=2.5,
             checkpoints={"model": "Qwen/Qwen3-VL-32B-Instruct"},
-            prompted=True,
+            asks=_OURS,
             **(_TORCH | {"imports": ("torch", "torchvision", "transformers", "peft")}),
             options_of=(
                 "actors.backends.qwen3_vl:QwenChat",
@@ -170,7 +175,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "1",
             "of the model served",
             "any OpenAI-compatible endpoint: vLLM, SGLang, Ray Serve LLM, hosted models",
-            prompted=True,
+            asks=_OURS,
             imports=("openai",),
             extra="openai",
             options_of=(
@@ -188,7 +193,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             num_gpus=1.0,
             seconds=1.0,
             checkpoints={"model": "Qwen/Qwen3-VL-32B-Instruct"},
-            prompted=True,
+            asks=_OURS,
             imports=("vllm",),
             extra="vllm",
             pip=("vllm==0.32.0",),
@@ -207,7 +212,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             num_gpus=0.5,
             seconds=1.4,
             checkpoints={"model": "black-forest-labs/FLUX.2-klein-9B"},
-            prompted=True,
+            asks=_OURS,
             **_TORCH,
         ),
         BackendSpec(
@@ -280,6 +285,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "1",
             "Apache-2.0",
             "EditScore on Qwen3-VL-8B with its LoRA, four passes: the paper's",
+            asks=_EDITSCORE,
             num_gpus=0.5,
             seconds=38.6,
             checkpoints={
@@ -296,6 +302,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "1",
             "of the model served",
             "EditScore's protocol over an OpenAI-compatible endpoint",
+            asks=_EDITSCORE,
             imports=("openai", "editscore"),
             extra="openai",
             options_of=("actors.backends.openai_endpoint:OpenAIChat",),
@@ -347,9 +354,17 @@ def backend_spec(role: str, name: str) -> BackendSpec:
         raise ConfigError(f"{role} has no backend {name!r}{nearest(name, known)}") from None
 
 
-def load_backend(spec: BackendSpec, options: dict[str, Any]) -> Any:
-    """The model, built once a process for equal options."""
-    return _load(spec.target, json.dumps(options, sort_keys=True))
+WORKER_GPUS: ContextVar[float] = ContextVar("WORKER_GPUS", default=1.0)
+"""GPUs of the worker that loads a model now; of a fraction, the rest belongs to other workers."""
+
+
+def load_backend(spec: BackendSpec, options: dict[str, Any], num_gpus: float = 1.0) -> Any:
+    """The model, built once a process for equal options, for a worker with `num_gpus` GPUs."""
+    token = WORKER_GPUS.set(num_gpus)
+    try:
+        return _load(spec.target, json.dumps(options, sort_keys=True))
+    finally:
+        WORKER_GPUS.reset(token)
 
 
 @functools.cache

@@ -24,6 +24,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 LOADED = (".safetensors", ".json", ".txt", ".model", ".jinja")
 """All that is fetched, mirrored and counted: weights, configs, vocabularies, SentencePiece, templates."""
 MIRROR = "s3://"
+_DIGEST = "sha256:"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -35,19 +36,20 @@ def checkpoint_folder(model: str, revision: str | None = None) -> Path:
     """The folder with the weights of `model`: a local folder, `s3://bucket/prefix` or a name of the hub.
 
     `revision` chooses among the hub's commits, tags and branches; without it the table's pin holds. A folder
-    and a mirror are what they are.
+    and a mirror are what they are, unless `revision` is their `folder_identity`, which then must agree.
 
     Raises:
-        CheckpointError: not here, with the command that fetches it, the size and the licence.
+        CheckpointError: not here, with the command that fetches it, the size and the licence; or a folder
+            holds other weights than the revision says.
     """
     if model.startswith(MIRROR):
         # boto3 takes 0.3 s to import, and only mirrors need it
         from actors.backends.mirrors import copied_mirror
 
-        return copied_mirror(model)
+        return _identified(copied_mirror(model), model, revision)
     local = Path(model).expanduser()
     if local.is_dir():
-        return local
+        return _identified(local, model, revision)
     if model.startswith(("/", ".", "~")):
         raise CheckpointError(f"{model} is no folder on this machine")
     known = CHECKPOINTS.get(model)
@@ -94,7 +96,16 @@ def folder_identity(folder: Path) -> str:
             head = _header_bytes(file.read(8)) if path.suffix == ".safetensors" else size
             file.seek(0)
             digest.update(hashlib.sha256(file.read(head)).digest())
-    return f"sha256:{digest.hexdigest()}"
+    return f"{_DIGEST}{digest.hexdigest()}"
+
+
+def _identified(folder: Path, model: str, revision: str | None) -> Path:
+    """The folder; CheckpointError where `revision` is a digest, and the folder's is another."""
+    if revision and revision.startswith(_DIGEST) and (found := folder_identity(folder)) != revision:
+        raise CheckpointError(
+            f"{model} is not the checkpoint that the config pins: its revision is {found}, not {revision}"
+        )
+    return folder
 
 
 def loaded_files(folder: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ import os
 
 import torch
 
+from actors.backends import WORKER_GPUS
 from actors.backends.checkpoints import CheckpointError
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -41,16 +42,28 @@ def pick_dtype(name: str) -> torch.dtype:
 
 
 def require_gpu_memory(device: torch.device, need_gib: float, what: str, *, instead: str) -> None:
-    """CheckpointError where the GPU has less memory than `need_gib`; `instead` says what would fit.
+    """CheckpointError where this worker's share of the GPU is less than `need_gib`, or what others left free
+    is; `instead` says what would fit.
 
-    The CPU is never refused: what runs there is small or a test.
+    The share is `num_gpus` of the plan. The CPU is never refused: what runs there is small or a test.
     """
     if device.type != "cuda":
         return
-    has = torch.cuda.get_device_properties(device).total_memory / 2**30
-    if has < need_gib:
-        name = torch.cuda.get_device_name(device)
-        raise CheckpointError(f"{what} needs {need_gib:g} GiB of GPU memory, {name} has {has:.0f}; {instead}")
+    name = torch.cuda.get_device_name(device)
+    free, total = (amount / 2**30 for amount in torch.cuda.mem_get_info(device))
+    gpus = min(1.0, WORKER_GPUS.get() or 1.0)
+    needs = f"{what} needs {need_gib:g} GiB of GPU memory"
+    if total * gpus < need_gib:
+        if gpus < 1 and total >= need_gib:
+            instead = f"num_gpus: 1 gives a worker all of it; {instead}"
+        part = f"a worker with num_gpus {gpus:g} has {total * gpus:.1f} of its" if gpus < 1 else "has"
+        raise CheckpointError(f"{needs}, {name}: {part} {total:.1f}; {instead}")
+    cached = (torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)) / 2**30
+    if free + cached < need_gib:
+        raise CheckpointError(
+            f"{needs}, {name} has {free + cached:.1f} of its {total:.1f} free: other processes hold the rest "
+            f"(nvidia-smi shows which); {instead}"
+        )
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -15,22 +15,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from actors.backends.chat import ChatAnswer, ChatModel, ChatRequest
-from actors.backends.editscore_prompts import questions
+from actors.backends.editscore_prompts import (
+    MAX_NEW_TOKENS,
+    SEES_BOTH,
+    TEMPERATURE,
+    TOP_K,
+    TOP_P,
+    questions,
+)
 from actors.backends.prompted import SHOWN, by_key
 from actors.ops.editscore import FULL_MARKS
-from actors.roles import Answers, SampleError, ScorePass, ScoreRequest, ScoreTask
+from actors.roles import Answers, SampleError, ScorePass, ScoreRequest
 
 BASE = "Qwen/Qwen3-VL-8B-Instruct"
 ADAPTER = "EditScore/EditScore-Qwen3-VL-8B-Instruct"
-TEMPERATURE, TOP_P, TOP_K, MAX_NEW_TOKENS = 0.7, 0.9, 20, 512
-"""Of `editscore` 0.2."""
-SEES_BOTH: dict[ScoreTask, bool] = {
-    "background_replacement": False,
-    "foreground_removal": False,
-    "video_frame": True,
-}
-"""Whether the perceptual question shows the source too: the package does in `batch_evaluate` alone."""
-
 _Kind = Literal["semantic", "perceptual"]
 _KINDS: tuple[_Kind, ...] = ("semantic", "perceptual")
 _MARKS = {"semantic": (2,), "perceptual": (1, 2)}

@@ -2,7 +2,8 @@
 
 What a reader gets wrong: these words are a protocol constant, not ours to improve. They are read from the
 file `vie_prompts.py` of the package `editscore` (Apache-2.0) and checked by digest. The package itself is not
-imported: that would change `sys.path` and pull its model wrappers in.
+imported: that would change `sys.path` and pull its model wrappers in. How answers are sampled is here too,
+since `PROTOCOL_VERSION`, which stands for all of it, is part of the fingerprint of every EditScore backend.
 """
 
 from __future__ import annotations
@@ -15,11 +16,28 @@ from pathlib import Path
 
 from actors.backends.checkpoints import CheckpointError
 from actors.ops.editscore import FULL_MARKS
+from actors.roles import ScoreTask
 
 PACKAGE = "editscore==0.2"
 DIGEST = "b431bd1af956aa8a7526e7a2e91deec79ac079325d318f8b71781d1cf9adcdc4"
 """SHA-256 of both questions on the scale 0..25, one after the other."""
 FETCH = f"pip install --no-deps {PACKAGE}"
+TEMPERATURE, TOP_P, TOP_K, MAX_NEW_TOKENS = 0.7, 0.9, 20, 512
+"""Of `editscore` 0.2."""
+SEES_BOTH: dict[ScoreTask, bool] = {
+    "background_replacement": False,
+    "foreground_removal": False,
+    "video_frame": True,
+}
+"""Whether the perceptual question shows the source too: the package does in `batch_evaluate` alone."""
+_NUMBER = 1
+"""Raised by hand when answers are read or paired otherwise."""
+
+
+def protocol_version() -> str:
+    """Stands for the questions, the pictures beside them and the sampling; in the fingerprint."""
+    words = repr((DIGEST, TEMPERATURE, TOP_P, TOP_K, MAX_NEW_TOKENS, sorted(SEES_BOTH.items())))
+    return f"{PACKAGE} {_NUMBER}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

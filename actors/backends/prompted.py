@@ -38,8 +38,6 @@ from actors.roles import (
     SceneRequest,
 )
 
-TEMPERATURE, TOP_P, TOP_K = 0.7, 0.8, 20
-"""Of every answer that is sampled: Qwen3-VL-Instruct's own generation_config.json."""
 SHOWN = 200
 """Characters of an unreadable answer that the error quotes."""
 _SEEDS = 2**63
@@ -256,7 +254,7 @@ def again(request: ChatRequest, attempt: int) -> ChatRequest:
 
 def sampled(request: ChatRequest) -> ChatRequest:
     """The request with the sampling that is used wherever an answer is not greedy."""
-    return replace(request, temperature=TEMPERATURE, top_p=TOP_P, top_k=TOP_K)
+    return replace(request, temperature=prompts.TEMPERATURE, top_p=prompts.TOP_P, top_k=prompts.TOP_K)
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

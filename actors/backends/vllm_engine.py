@@ -4,7 +4,7 @@ What a reader gets wrong: vLLM pins its own torch, so it lives in a runtime envi
 backend's `pip` line) and is imported only when the engine is built. A video goes in as pictures behind their
 times, since `LLM.chat` has no way to give each video its own frame rate.
 
-Written against vLLM 0.32's `LLM` and `SamplingParams`; checked without vLLM up to their arguments.
+Written against vLLM 0.32. `tests/actors/test_vllm_engine.py` runs the real engine where it is installed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
+from actors.backends import WORKER_GPUS
 from actors.backends.chat import ChatAnswer, ChatRequest
 from actors.backends.checkpoints import CheckpointError, checkpoint_folder, require_safetensors
 from actors.backends.messages import MediaForm, messages_of
@@ -21,6 +23,9 @@ from actors.backends.prompted import PromptedLanguageModel, split_options
 
 MODEL = "Qwen/Qwen3-VL-32B-Instruct"
 """The paper's."""
+_CACHE_GIB = 4.0
+"""Of each GPU beside the weights: 16,384 tokens of a 32B model take 4.0 GiB in bf16 (64 layers, 8 heads of
+128), and a pass needs some."""
 
 
 class VllmChat:
@@ -30,15 +35,15 @@ class VllmChat:
         model, revision: a local folder, S3 mirror or repository, as for every backend.
         dtype: "bfloat16", "float16" or "float32".
         max_model_len: tokens of prompt and answer; two 720p pictures take 1,800, 16 frames of 480 rows 6,500.
-        gpu_memory_utilization: share of each GPU's memory that the engine may take.
-        tensor_parallel_size: GPUs that share the model; as many as the pool's workers have.
+        gpu_memory_utilization: share of each GPU's memory that the engine may take, at most `num_gpus`.
+        tensor_parallel_size: GPUs that share the model; None: all that a worker has.
         quantization: vLLM's name of a method ("fp8", "awq", ...), None for the checkpoint's own.
         images_per_prompt: upper limit of pictures in one prompt.
         image_format, jpeg_quality: see `actors.backends.messages`.
         engine: further arguments of `vllm.LLM`, for example `{"enforce_eager": true}`.
 
     Raises:
-        CheckpointError: vLLM is not installed here, or the weights are missing or pickles.
+        CheckpointError: vLLM is not installed here, the weights are missing or pickles, a GPU is too small.
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class VllmChat:
         dtype: str = "bfloat16",
         max_model_len: int = 16_384,
         gpu_memory_utilization: float = 0.9,
-        tensor_parallel_size: int = 1,
+        tensor_parallel_size: int | None = None,
         quantization: str | None = None,
         images_per_prompt: int = 32,
         image_format: Literal["png", "jpeg"] = "png",
@@ -59,6 +64,9 @@ class VllmChat:
         require_vllm()
         folder = checkpoint_folder(model, revision)
         require_safetensors(folder)
+        gpus = tensor_parallel_size or max(1, int(WORKER_GPUS.get()))
+        if quantization is None:
+            require_room(folder, gpus, gpu_memory_utilization)
         self._form = MediaForm(image_format, jpeg_quality, "images")
         self._vllm = importlib.import_module("vllm")
         arguments = engine_arguments(
@@ -66,7 +74,7 @@ class VllmChat:
             dtype=dtype,
             max_model_len=max_model_len,
             gpu_memory_utilization=gpu_memory_utilization,
-            tensor_parallel_size=tensor_parallel_size,
+            tensor_parallel_size=gpus,
             quantization=quantization,
             images_per_prompt=images_per_prompt,
             engine=engine or {},
@@ -102,6 +110,30 @@ def require_vllm() -> None:
             "environment of its own (the extra 'vllm' of pyproject.toml), or as a server behind the "
             "backend 'openai'"
         )
+
+
+def require_room(folder: Path, gpus: int, utilization: float) -> None:
+    """CheckpointError where a worker's `gpus` GPUs do not hold these weights, or the engine would take
+    memory that belongs to another worker. Nothing is refused without a GPU.
+    """
+    from actors.backends.devices import pick_device, require_gpu_memory  # torch: here vLLM's own
+
+    device = pick_device()
+    if device.type != "cuda":
+        return
+    share = min(1.0, WORKER_GPUS.get() or 1.0)
+    if utilization > share:
+        raise CheckpointError(
+            f"gpu_memory_utilization {utilization:g} takes more of a GPU than num_gpus {share:g}, the rest "
+            "belongs to other workers"
+        )
+    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2**30
+    require_gpu_memory(
+        device,
+        round((weights / gpus + _CACHE_GIB) / utilization, 1),
+        f"vLLM with {weights:.1f} GiB of weights on {gpus} GPU(s), of which it may take {utilization:g},",
+        instead="num_gpus: 2 spreads them over two, quantization: fp8 halves them",
+    )
 
 
 def engine_arguments(

@@ -168,7 +168,7 @@ def _config(
     processor: Qwen3VLProcessor, hidden_size: int, *, layers: int, context: int = _CONTEXT
 ) -> Qwen3VLConfig:
     token = processor.tokenizer.convert_tokens_to_ids
-    head_dim = hidden_size // 2
+    head_dim = max(32, hidden_size // 2)  # vLLM has no attention kernel for smaller heads
     return Qwen3VLConfig(
         text_config={
             "vocab_size": len(processor.tokenizer),

@@ -158,6 +158,9 @@ def test_the_identity_of_a_folder_changes_with_what_is_loaded_and_with_nothing_e
     (folder / "text_encoder").rename(folder / "text_encoder_2")
     seen.append(folder_identity(folder))
     assert len(set(seen)) == len(seen)
+    assert checkpoint_folder(str(folder), seen[-1]) == folder
+    with pytest.raises(CheckpointError, match=f"its revision is {seen[-1]}, not {seen[0]}"):
+        checkpoint_folder(str(folder), seen[0])
 
 
 @pytest.fixture

@@ -18,8 +18,6 @@ import numpy as np
 import pytest
 
 from actors.backends import BACKENDS, backend_spec, load_backend
-from actors.backends.embedded.writer import write_instruction
-from actors.ops.answers import MAX_INSTRUCTION, MIN_INSTRUCTION
 from actors.ops.boxes import to_absolute
 from actors.ops.editscore import overall
 from actors.ops.made_clips import MADE_CLIPS, made_frames, made_masks
@@ -27,34 +25,27 @@ from actors.ops.masks import pack_video
 from actors.ops.video import VideoClip, encode_video
 from actors.roles import (
     Anchor,
-    CameraRequest,
     ControlRequest,
     EraseRequest,
     Frame,
     GroundedObject,
-    GroundingRequest,
-    InstructionRequest,
-    LocatingRequest,
     SampleError,
-    SceneRequest,
     ScoreRequest,
 )
 from benchmarks.checkpoints.qwen3_vl import AGREEABLE
 from benchmarks.checkpoints.tiny import TINY
-from schemas.taxonomy import all_scenes
 from tests.actors.chat_server import Body, ChatServer, Reply, serving
+from tests.actors.language_contract import PROMPT, answers_each_key, picture
 
-NOT_HERE = {("VisionLanguageModel", "vllm")}
-"""vLLM is installed in a runtime environment of its own; its conversions are in test_vllm_engine.py."""
+ELSEWHERE = {("VisionLanguageModel", "vllm")}
+"""vLLM is installed in an environment of its own; test_vllm_engine.py holds it to `answers_each_key`."""
 SIZE = (180, 320)
 FRAMES = 9
-SPEC = all_scenes()[0]
-PROMPT = write_instruction("a room", SPEC.theme, SPEC.chosen_keyword, seed=1)
 BOX = (250, 100, 750, 1000)
 
 
 def names(role: str) -> list[str]:
-    return [name for kind, name in BACKENDS if kind == role and (kind, name) not in NOT_HERE]
+    return [name for kind, name in BACKENDS if kind == role and (kind, name) not in ELSEWHERE]
 
 
 @cache
@@ -118,13 +109,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, server: ChatServer) -> dict[
     return models
 
 
-def picture(clip: VideoClip, index: int = 0) -> Frame:
-    return clip.pick([index])[0]
-
-
 def test_every_backend_of_the_table_stands_under_a_contract() -> None:
     embedded_or_served = {key for key in BACKENDS if "embedded" in key[1] or "openai" in key[1]}
-    assert set(BACKENDS) == set(TINY) | embedded_or_served | NOT_HERE
+    assert set(BACKENDS) == set(TINY) | embedded_or_served | ELSEWHERE
 
 
 @pytest.mark.parametrize("name", names("FlowEstimator"))
@@ -139,35 +126,8 @@ def test_flow_is_a_field_with_its_trust(built: dict[Any, Any], clip: VideoClip, 
 
 
 @pytest.mark.parametrize("name", names("VisionLanguageModel"))
-def test_a_language_model_answers_each_key(
-    built: dict[Any, Any], clip: VideoClip, other: VideoClip, name: str
-) -> None:
-    model = built["VisionLanguageModel", name]
-    keys = ("b", "a")
-    verdicts = model.judge_camera([CameraRequest(key, clip) for key in keys])
-    assert {type(verdict.static) for verdict in verdicts.values()} == {bool}
-    scenes = model.describe_scene([SceneRequest(key, picture(clip)) for key in keys])
-    asked = [
-        InstructionRequest(key, scenes[key], SPEC.theme, SPEC.chosen_keyword, seed)
-        for seed, key in enumerate(keys)
-    ]
-    written = model.write_instruction(asked)
-    kept = model.ground([GroundingRequest(key, picture(clip), picture(clip), PROMPT) for key in keys])
-    labels = ("person in the middle", "a red kite")
-    found = model.locate([LocatingRequest(key, tuple(clip.pick([0, 8])), labels) for key in keys])
-    for answers in (verdicts, scenes, written, kept, found):
-        assert set(answers) == set(keys)
-        assert not any(isinstance(answer, SampleError) for answer in answers.values()), answers
-    for key in keys:
-        assert scenes[key].strip()
-        assert MIN_INSTRUCTION <= len(written[key]) <= MAX_INSTRUCTION
-        assert all(item.label == item.label.lower() for item in kept[key])
-        assert [[item.label for item in frame] for frame in found[key]] == [list(labels)] * 2
-        for item in (*kept[key], *(item for frame in found[key] for item in frame)):
-            assert len(item.bbox_2d) in (0, 4)
-            assert all(0 <= corner <= 1000 for corner in item.bbox_2d)
-    assert found[keys[0]][0][1].bbox_2d == (), "nobody flies a kite here"
-    assert model.write_instruction(asked) == written
+def test_a_language_model_answers_each_key(built: dict[Any, Any], clip: VideoClip, name: str) -> None:
+    answers_each_key(built["VisionLanguageModel", name], clip)
 
 
 @pytest.mark.parametrize("name", names("ImageEditor"))

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from actors.backends import editscore_prompts
+from actors.backends.editscore_prompts import protocol_version
 from actors.pipeline import PIPELINE, resolve, thresholds
 from ray_jobs.settings import apply, load_config
-from schemas.config import ConfigError
+from schemas.config import ConfigError, RunConfig
 from schemas.gates import GATES
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -65,6 +67,31 @@ def test_thresholds_and_batch_sizes_do_not_change_a_fingerprint_and_knobs_do() -
     reseeded = fingerprints("seed=7")
     assert plain["FirstFrameEditor"] != reseeded["FirstFrameEditor"]
     assert plain["CameraMotionFilter"] == reseeded["CameraMotionFilter"]
+
+
+def test_the_questions_asked_are_in_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours of the language models, EditScore's of its judges, with their sampling."""
+    paper = load_config(Path("configs/sparkle.yaml"), [])
+    asked = {item.name: item.backend.asks for item in resolve(paper) if item.backend and item.backend.asks}
+    ours = {"StaticCameraJudge", "InstructionWriter", "ForegroundGrounder", "AnchorGrounder"}
+    scorers = {"EditedFrameScorer", "CleanBackgroundScorer", "EditedVideoScorer"}
+    assert set(asked) == ours | scorers | {"ForegroundRemover", "FirstFrameEditor"}
+    assert {asked[name] for name in scorers} == {protocol_version()}
+    assert all(
+        asked[name] in item.recipe["revision"] for item in resolve(paper) if (name := item.name) in asked
+    )
+    before = protocol_version()
+    for name, other in (("TEMPERATURE", 0.0), ("MAX_NEW_TOKENS", 256), ("DIGEST", "0" * 64), ("_NUMBER", 2)):
+        with monkeypatch.context() as patch:
+            patch.setattr(editscore_prompts, name, other)
+            assert protocol_version() != before
+
+
+def test_a_model_spread_over_more_gpus_than_a_worker_has_is_refused() -> None:
+    judge = {"backend": "vllm", "options": {"tensor_parallel_size": 4}, "num_gpus": 2}
+    with pytest.raises(ConfigError, match="tensor_parallel_size 4 needs num_gpus 4, and a worker has 2"):
+        resolve(RunConfig(actors={"StaticCameraJudge": judge}))
+    resolve(RunConfig(actors={"StaticCameraJudge": {**judge, "num_gpus": 4}}))
 
 
 def test_a_missing_config_file_is_a_clear_error(tmp_path: Path) -> None:
