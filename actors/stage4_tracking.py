@@ -8,9 +8,9 @@ not vote for background.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from actors.base import Actor, Added, Sample, answered, objects_from, objects_to
 from actors.ops.bait import NearVotes, VoteAccumulator, VoteResult, anchor_indices
@@ -64,6 +64,14 @@ class ForegroundTrackerConfig(ActorConfig):
         if votes is not None and votes % 2 == 0:
             raise ValueError("votes_per_frame must be odd, else near passes tie")
         return votes
+
+    @model_validator(mode="after")
+    def _can_disagree(self) -> Self:
+        if self.votes_per_frame == 1 and self.extend_votes_below is not None:
+            raise ValueError(
+                "extend_votes_below needs votes_per_frame 3 or more: a single vote never disagrees"
+            )
+        return self
 
 
 class ForegroundTracker(Actor[ForegroundTrackerConfig]):

@@ -1,4 +1,4 @@
-"""BAIT's passes by `sam2`: shared and in lockstep against one upstream `propagate_in_video` run an anchor.
+"""BAIT's passes by SAM: shared and in lockstep against one upstream `propagate_in_video` run an anchor.
 
 What a reader gets wrong: the weights are random (made here, no network), which changes neither cost nor
 agreement: both sides run the same weights on the same clip. E and M are measured from the upstream side of
@@ -6,6 +6,7 @@ the same run: E is its image encoder a frame, M all the rest of a pass a frame.
 
     python -m benchmarks.bait --size large --device cuda --frames 81 --anchors 11
     python -m benchmarks.bait --size tiny --frames 9 --anchors 3     # minutes on two cores
+    python -m benchmarks.bait --model sam3 --device cuda
 
 At the smoke size weights and frames are tiny, so its seconds mean nothing.
 """
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import sam2.sam2_video_predictor
@@ -30,7 +31,7 @@ from sam2.build_sam import build_sam2_video_predictor
 from torch import Tensor
 
 from actors.backends.devices import pick_device, pick_dtype, place_of
-from actors.backends.lockstep import FrameFeatures, advance_together, in_batches, pass_masks
+from actors.backends.lockstep import FrameFeatures, Rows, advance_together, in_batches, pass_masks
 from actors.backends.sam2_tracker import CONFIGS, Sam2Rows, build_predictor, pixel_values
 from actors.ops.bait import NearVotes
 from actors.roles import Anchor, Clip, Frame, PassMask
@@ -130,9 +131,30 @@ def upstream_passes(predictor: Any, anchors: Sequence[Anchor]) -> Iterator[tuple
                 yield PassMask(number, frame, mask), logits[:, 0]
 
 
+@dataclass(frozen=True)
+class Shared:
+    """One run of ours."""
+
+    encode_s: float
+    passes_s: float
+    logits: dict[tuple[int, int], Tensor]
+    """Of the model's size, by pass and frame."""
+    features_bytes: int
+    bank_bytes: int
+    """The most that all memory banks held at once."""
+
+
+class Encoding(Rows, Protocol):
+    """Rows that fill their own features."""
+
+    features: FrameFeatures
+
+    def encode(self, frames: Sequence[Frame]) -> None: ...
+
+
 @dataclass
 class Bench:
-    """One clip, one set of weights, both sides."""
+    """One clip, one set of weights, both sides; here of `sam2`."""
 
     upstream: Any
     batched: Any
@@ -143,30 +165,40 @@ class Bench:
     features_on: str
     features_dtype: torch.dtype | None
     encode_s: list[float] = field(default_factory=list)
+    encoder: ClassVar[str] = "forward_image"
+    """Upstream's method that encodes a frame."""
 
     @property
     def device(self) -> torch.device:
         device: torch.device = self.upstream.device
         return device
 
-    def naive(self, anchors: Sequence[Anchor]) -> Iterator[tuple[PassMask, Tensor]]:
-        """Upstream's passes; the seconds of each image encoder call are collected on the way."""
-        encode = self.upstream.forward_image
+    def rows(self) -> Encoding:
+        return Sam2Rows(self.batched, (self.clip.height, self.clip.width), self.dtype)
 
-        def timed(pixels: Tensor) -> Any:
-            out, seconds = self.clocked(lambda: encode(pixels))
+    def separate_passes(self, anchors: Sequence[Anchor]) -> Iterator[tuple[PassMask, Tensor]]:
+        """Upstream's, one after another; logits (labels, H, W) at the clip's size."""
+        with self.autocast(), in_memory(self.clip, self.upstream):
+            yield from upstream_passes(self.upstream, anchors)
+
+    def naive(self, anchors: Sequence[Anchor]) -> Iterator[tuple[PassMask, Tensor]]:
+        """`separate_passes`; the seconds of each image encoder call are collected on the way."""
+        encode = getattr(self.upstream, self.encoder)
+
+        def timed(*inputs: Any, **words: Any) -> Any:
+            out, seconds = self.clocked(lambda: encode(*inputs, **words))
             self.encode_s.append(seconds)
             return out
 
-        self.upstream.forward_image = timed
+        setattr(self.upstream, self.encoder, timed)
         try:
-            yield from upstream_passes(self.upstream, anchors)
+            yield from self.separate_passes(anchors)
         finally:
-            del self.upstream.forward_image
+            delattr(self.upstream, self.encoder)
 
-    def shared(self, anchors: Sequence[Anchor]) -> tuple[float, float, dict[tuple[int, int], Tensor], int]:
-        """Seconds of encoding and of the passes, small logits by (pass, frame), bytes of the features."""
-        rows = Sam2Rows(self.batched, (self.clip.height, self.clip.width), self.dtype)
+    def shared(self, anchors: Sequence[Anchor]) -> Shared:
+        """All passes in lockstep over features that are made once."""
+        rows = self.rows()
         place = place_of(self.features_on, self.device)
         rows.features = FrameFeatures(self.device, place, self.features_dtype)
 
@@ -176,17 +208,20 @@ class Bench:
 
         kept: dict[tuple[int, int], Tensor] = {}
 
-        def passes() -> None:
+        def passes() -> int:
+            most = 0
             advances = advance_together(rows, anchors, self.clip.num_frames, rows_per_step=self.rows_per_step)
             for advance in advances:
+                most = max(most, advance.bank_bytes)
                 for _ in pass_masks(advance, self.clip.height, self.clip.width):
                     pass
                 for number, frame, part in advance.words:
                     kept[number, frame] = advance.logits[part].to("cpu", torch.float32)
+            return most
 
         _, encode_s = self.clocked(encode)
-        _, passes_s = self.clocked(passes)
-        return encode_s, passes_s, kept, rows.features.nbytes
+        bank_bytes, passes_s = self.clocked(passes)
+        return Shared(encode_s, passes_s, kept, rows.features.nbytes, bank_bytes)
 
     def clocked(self, work: Callable[[], Result]) -> tuple[Result, float]:
         """What `work` gives, and its wall seconds on the device."""
@@ -228,7 +263,8 @@ def build(size: str, device: torch.device, overrides: Sequence[str]) -> tuple[An
 
 
 def main(
-    size: Annotated[str, typer.Option(help=f"one of {', '.join(CONFIGS)}")] = "tiny",
+    model: Annotated[str, typer.Option(help="sam2 or sam3")] = "sam2",
+    size: Annotated[str, typer.Option(help=f"of sam2: {', '.join(CONFIGS)}")] = "tiny",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, or bfloat16 by autocast")] = "float32",
     frames: Annotated[int, typer.Option(help="T")] = 81,
@@ -249,24 +285,24 @@ def main(
         size, device, frames, anchors, labels, height, width = "tiny", "cpu", 12, 3, 2, 64, 96
     # A convolution in TF32 depends on the batch's size by more than what is compared here.
     torch.backends.cudnn.allow_tf32 = pick_dtype(dtype) != torch.float32
-    upstream, ours = build(size, pick_device(device), SMOKE if smoke else ())
     frame_size = (width, height)
-    bench = Bench(
-        upstream,
-        ours,
-        moving_squares(frames, frame_size),
-        pick_dtype(dtype),
-        encode_batch,
-        rows_per_step,
-        features_on,
-        pick_dtype(features_dtype) if features_dtype else None,
-    )
+    clip = moving_squares(frames, frame_size)
+    kept_in = pick_dtype(features_dtype) if features_dtype else None
+    options: tuple[Any, ...] = (clip, pick_dtype(dtype), encode_batch, rows_per_step, features_on, kept_in)
+    if model == "sam3":
+        from benchmarks.bait_sam3 import sam3_bench  # it needs this module
+
+        bench: Bench = sam3_bench(pick_device(device), smoke, *options)
+        name = "SAM 3's tracker"
+    else:
+        bench = Bench(*build(size, pick_device(device), SMOKE if smoke else ()), *options)
+        name = f"sam2.1 {size}"
     places = [round(i * (frames - 1) / max(anchors - 1, 1)) for i in range(anchors)]
     all_anchors = [square_anchor(place, frames, frame_size, labels=labels) for place in places]
     console = Console(width=120)
     device_name = torch.cuda.get_device_name(bench.device) if bench.device.type == "cuda" else "CPU"
     console.print(
-        f"sam2.1 {size}{' (smoke)' if smoke else ''}, {dtype}, {device_name}, torch {torch.__version__},"
+        f"{name}{' (smoke)' if smoke else ''}, {dtype}, {device_name}, torch {torch.__version__},"
         f" {torch.get_num_threads()} threads; T {frames}, N {anchors}, labels {labels}, {width}x{height},"
         f" {rows_per_step} rows a step"
     )
@@ -279,21 +315,19 @@ def report(console: Console, bench: Bench, anchors: Sequence[Anchor], naive: int
     if bench.device.type == "cuda":
         bench.shared(anchors[:1])  # kernels are loaded and chosen once
     bench.peak_gib()
-    encode_s, passes_s, kept, cached = bench.shared(anchors)
+    exact = bench.shared(anchors)
     peak = bench.peak_gib()
-    near_anchors = NearVotes(anchors, clip.num_frames, near).anchors()
-    near_encode_s, near_passes_s, near_kept, _ = bench.shared(near_anchors)
+    near_votes = bench.shared(NearVotes(anchors, clip.num_frames, near).anchors())
     bench.peak_gib()
-    differences = Differences(kept)
+    differences = Differences(exact.logits)
     naive_s = 0.0
-    with bench.autocast(), in_memory(clip, bench.upstream):
-        words = bench.naive(anchors[:naive])
-        while True:
-            word, seconds = bench.clocked(lambda: next(words, None))
-            naive_s += seconds
-            if word is None:
-                break
-            differences.add(*word)
+    words = bench.naive(anchors[:naive])
+    while True:
+        word, seconds = bench.clocked(lambda: next(words, None))
+        naive_s += seconds
+        if word is None:
+            break
+        differences.add(*word)
     naive_peak = bench.peak_gib()
     pass_frames = naive * clip.num_frames
     e = sum(bench.encode_s) / len(bench.encode_s)
@@ -302,16 +336,13 @@ def report(console: Console, bench: Bench, anchors: Sequence[Anchor], naive: int
     console.print(f"E {e:.4f} s a frame, M {m:.4f} s a frame and pass (upstream, {naive} passes)")
     table = Table("passes", "encode s", "passes s", "total s", "floor s", "total / floor", "naive / total")
     table.add_row(f"naive, {count} x upstream", "", "", f"{naive_s:.2f}", "", "", "1.00")
-    for name, encoding, passing, reached in (
-        (f"exact, {count} in lockstep", encode_s, passes_s, len(kept)),
-        (f"{near} near votes", near_encode_s, near_passes_s, len(near_kept)),
-    ):
-        floor = clip.num_frames * e + reached * m
-        total = encoding + passing
+    for name, run in ((f"exact, {count} in lockstep", exact), (f"{near} near votes", near_votes)):
+        floor = clip.num_frames * e + len(run.logits) * m
+        total = run.encode_s + run.passes_s
         table.add_row(
             name,
-            f"{encoding:.2f}",
-            f"{passing:.2f}",
+            f"{run.encode_s:.2f}",
+            f"{run.passes_s:.2f}",
             f"{total:.2f}",
             f"{floor:.2f}",
             f"{total / floor:.2f}{'' if total <= SLACK * floor else ' (over)'}",
@@ -321,7 +352,8 @@ def report(console: Console, bench: Bench, anchors: Sequence[Anchor], naive: int
     console.print(differences.words())
     what = "GPU memory" if bench.device.type == "cuda" else "process memory (grows only)"
     console.print(
-        f"{what}: exact {peak:.2f} GiB, of it frame features {cached / 2**30:.2f}; naive {naive_peak:.2f} GiB"
+        f"{what}: exact {peak:.2f} GiB, of it frame features {exact.features_bytes / 2**30:.2f} and"
+        f" {count} memory banks {exact.bank_bytes / 2**30:.3f} at most; naive {naive_peak:.2f} GiB"
     )
 
 

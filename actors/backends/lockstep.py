@@ -113,13 +113,18 @@ class _Pass:
         return found
 
     def forget(self, rows: Rows) -> None:
-        """Drops what no next frame can reach, of this direction or the start of the other."""
-        ends = {self.anchor.frame_index, *self.reached.values()}
+        """Drops what no next frame of either direction looks back at; at most the anchor, `spatial_reach`
+        spatial memories and `pointer_reach` pointers a direction stay.
+        """
+        start = self.anchor.frame_index
+        ends = [(self.reached.get(direction, start), direction) for direction in (1, -1)]
         for seen, memory in list(self.bank.items()):
-            away = min(abs(seen - end) for end in ends)
-            if away >= rows.pointer_reach:
+            if seen == start:
+                continue
+            back = [behind for end, direction in ends if (behind := (end - seen) * direction) >= 0]
+            if min(back, default=rows.pointer_reach) >= rows.pointer_reach:
                 del self.bank[seen]
-            elif away >= rows.spatial_reach and memory.features is not None:
+            elif min(back) >= rows.spatial_reach and memory.features is not None:
                 self.bank[seen] = Memory(None, memory.pointer)
 
 
@@ -130,6 +135,19 @@ class Advance:
     words: list[tuple[int, int, slice]]
     logits: Tensor
     """(rows, h, w)"""
+    _passes: Sequence[_Pass]
+
+    @property
+    def bank_bytes(self) -> int:
+        """What the memory banks of all passes hold right now, as allocated."""
+        storages = {
+            storage.data_ptr(): storage.nbytes()
+            for each in self._passes
+            for memory in each.bank.values()
+            for tensor in (memory.features, memory.pointer)
+            if tensor is not None and (storage := tensor.untyped_storage())
+        }
+        return sum(storages.values())
 
 
 def advance_together(
@@ -148,7 +166,7 @@ def advance_together(
         frames = [each.anchor.frame_index for each in group]
         boxes = [box for each in group for box in each.anchor.boxes.values()]
         logits, memory = rows.prompt(_by_row(group, frames), boxes)
-        yield _taken(group, frames, logits, memory)
+        yield Advance(_taken(group, frames, memory), logits, passes)
     while True:
         for direction in (1, -1):
             yield from _onward(rows, passes, direction, num_frames, rows_per_step)
@@ -195,9 +213,10 @@ def _onward(
                 logits, memory = rows.step(_by_row(group, frames), anchor, since_anchor, past)
                 for each, frame in zip(group, frames, strict=True):
                     each.reached[direction] = frame
-                yield _taken(group, frames, logits, memory)
+                words = _taken(group, frames, memory)
                 for each in group:
                     each.forget(rows)
+                yield Advance(words, logits, passes)
 
 
 def pass_masks(advance: Advance, height: int, width: int) -> Iterator[PassMask]:
@@ -245,13 +264,15 @@ def _stacked(memories: Sequence[Memory], spatial: bool = True) -> Memory:
     return Memory(torch.cat(features) if spatial else None, pointer)
 
 
-def _taken(group: Sequence[_Pass], frames: Sequence[int], logits: Tensor, memory: Memory) -> Advance:
-    """Puts every pass's rows into its own bank."""
+def _taken(group: Sequence[_Pass], frames: Sequence[int], memory: Memory) -> list[tuple[int, int, slice]]:
+    """Puts every pass's rows into its own bank, as copies: a view would keep the whole batch in memory for as
+    long as the last of its passes needs it. Returns `Advance.words`.
+    """
     words, start = [], 0
     for each, frame in zip(group, frames, strict=True):
         rows = slice(start, start + each.rows)
-        features = None if memory.features is None else memory.features[rows]
-        each.bank[frame] = Memory(features, memory.pointer[rows])
+        features = None if memory.features is None else memory.features[rows].clone()
+        each.bank[frame] = Memory(features, memory.pointer[rows].clone())
         words.append((each.number, frame, rows))
         start = rows.stop
-    return Advance(words, logits)
+    return words

@@ -137,3 +137,9 @@ def test_the_config_decides_a_tie_of_an_even_number_of_passes() -> None:
 def test_an_even_number_of_votes_is_refused_in_the_config() -> None:
     with pytest.raises(ConfigError, match="must be odd"):
         validated(ForegroundTrackerConfig, {"votes_per_frame": 4}, "actors.ForegroundTracker")
+
+
+def test_a_single_vote_that_should_be_extended_where_it_disagrees_is_refused() -> None:
+    knobs = {"votes_per_frame": 1, "extend_votes_below": 0.9}
+    with pytest.raises(ConfigError, match="a single vote never disagrees"):
+        validated(ForegroundTrackerConfig, knobs, "actors.ForegroundTracker")

@@ -105,6 +105,23 @@ def test_the_comparison_would_see_a_lost_memory(tracker: Sam2Tracker, upstream: 
     assert worst > 5e-3
 
 
+def test_memory_is_the_frames_features_and_a_bank_a_pass(tracker: Sam2Tracker) -> None:
+    """Bytes as allocated: a bank that keeps views of whole batches would be seen."""
+    clip = moving_squares(16)
+    rows = Sam2Rows(tracker._model, (clip.height, clip.width), torch.float32)
+    rows.spatial_reach = rows.pointer_reach = 3  # in so short a clip banks of full reach are never full
+    for frames in in_batches(clip.frames(), 4):
+        rows.encode(frames)
+    cached = rows.features.nbytes
+    anchors = [square_anchor(frame, 16, labels=1) for frame in (0, 4, 7, 10, 15)]
+    _, memory = rows.prompt([0], [next(iter(anchors[0].boxes.values()))])
+    assert memory.features is not None
+    bank = (1 + 2 * 3) * (memory.features.nbytes + memory.pointer.nbytes)
+    held = [advance.bank_bytes for advance in advance_together(rows, anchors, 16, rows_per_step=16)]
+    assert 0.8 * len(anchors) * bank < max(held) <= len(anchors) * bank
+    assert rows.features.nbytes == cached
+
+
 def test_masks_are_the_union_of_the_labels_and_small_steps_change_none(
     folder: Path, upstream: Logits
 ) -> None:

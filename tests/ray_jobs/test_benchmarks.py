@@ -112,5 +112,17 @@ def test_gpu_models_runs_every_case_at_toy_size() -> None:
     assert "skipped" not in printed
 
 
-def test_bait_in_lockstep_agrees_with_upstream_passes() -> None:
-    assert "mask pixels that differ 0.0000" in benchmark("bait", "--smoke")
+@pytest.mark.parametrize("model", ["sam2", "sam3"])
+def test_bait_in_lockstep_agrees_with_upstream_passes(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks import bait
+
+    bait.main(model=model, smoke=True)
+    printed = capsys.readouterr().out
+    assert "mask pixels that differ 0.0000" in printed
+    assert "3 memory banks" in printed
+
+
+def test_votes_measures_every_rule_on_one_clip(clips: Path, tmp_path: Path) -> None:
+    printed = benchmark("votes", "--clips", clips, "--made", "", "--out", tmp_path)
+    assert "3, extended" in printed
+    assert (tmp_path / "made_votes.png").is_file()
