@@ -119,7 +119,7 @@ class CleanBackgroundScorer(Actor[CleanBackgroundScorerConfig]):
 
 
 class BackgroundAnimatorConfig(ActorConfig):
-    num_frames: int = Field(81, ge=17, description="frames of the background video, whatever the source's T")
+    num_frames: int = Field(81, ge=5, description="frames of the background video, whatever the source's T")
     fps: int = Field(16, ge=1)
     min_background_dynamics: float | None = Field(1.5, description="ours: 8-bit levels; a still scores 0.3")
 

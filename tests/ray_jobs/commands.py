@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FRAMES = 17
-SHORT = ("--themes", "location", "--set", f"BackgroundAnimator.num_frames={FRAMES}")
+FRAMES = 9
+SHORT = (
+    *("--themes", "location"),
+    *("--set", f"Ingest.min_frames={FRAMES}", "--set", f"BackgroundAnimator.num_frames={FRAMES}"),
+)
 """The shortest run that goes through every actor."""
 
 
