@@ -62,6 +62,10 @@ BROUGHT = frozenset(
 """Columns that planning fills before the first actor."""
 
 
+UNPINNED = "@unpinned"
+"""In an actor's revision, behind weights of which neither config nor table says which they are."""
+
+
 @dataclass(frozen=True)
 class PlannedActor:
     """An actor with everything that its worker needs to be built; pickled to the workers."""
@@ -143,7 +147,8 @@ def revision(spec: BackendSpec, config: ActorConfig) -> str:
     for weights in weights_of(spec, config.options):
         known = CHECKPOINTS.get(weights.model)
         pin = known.revision or (known.published.sha256[:12] if known.published else "") if known else ""
-        words.append(f"{weights.model}@{weights.revision or pin or 'unpinned'}")
+        which = weights.revision or pin
+        words.append(f"{weights.model}@{which}" if which else f"{weights.model}{UNPINNED}")
     if spec.asks:
         words.append(spec.asks)
     return " ".join(words)

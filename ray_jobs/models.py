@@ -23,7 +23,7 @@ from actors.backends.checkpoints import (
     folder_identity,
     require_safetensors,
 )
-from actors.pipeline import PlannedActor, resolve
+from actors.pipeline import UNPINNED, PlannedActor, resolve
 from schemas.config import ConfigError, RunConfig, nearest
 
 
@@ -85,6 +85,19 @@ def require_weights(planned: Sequence[PlannedActor]) -> None:
                 missing[weights.model] = str(error)
     if missing:
         raise ConfigError("\n".join(missing.values()))
+
+
+def say_unpinned(planned: Sequence[PlannedActor], console: Console) -> None:
+    """Names the weights that no revision pins: a run that goes on later may find others under their name."""
+    words = {word for item in planned for word in item.recipe["revision"].split() if word.endswith(UNPINNED)}
+    if words:
+        names = ", ".join(sorted(word.removesuffix(UNPINNED) for word in words))
+        console.print(
+            f"no revision pins {names}; `models --fetch` prints the one that is here, for the config",
+            style="yellow",
+            markup=False,
+            highlight=False,
+        )
 
 
 def print_models(found: Sequence[Choice], console: Console) -> None:

@@ -20,7 +20,7 @@ from actors.guard import RunContext
 from actors.pipeline import PlannedActor, resolve, thresholds
 from actors.store import Store, is_root, open_root, open_store
 from ray_jobs.licences import backend_licence
-from ray_jobs.models import require_weights
+from ray_jobs.models import require_weights, say_unpinned
 from ray_jobs.phases import Phase, cut, entering, gpus_known, measured_seconds, undone
 from ray_jobs.plan import Work, deadly, stream_rows, work_left
 from ray_jobs.progress import ActorCount, Progress
@@ -122,6 +122,7 @@ def run_work(
         fingerprints={item.name: item.fingerprint for item in planned},
         deaths=deadly(work.state),
     )
+    say_unpinned(planned, console)
     known = gpus_known(config)
     if known is not None and not os.environ.get("RAY_ADDRESS"):
         require_weights(planned)  # on a cluster they lie on its nodes, and each worker looks before it loads
@@ -219,6 +220,7 @@ def _print_phases(
         start_ray()
         gpus = cluster_gpus()
     phases = cut(planned, gpus, measured_seconds(state) if state else None)
+    say_unpinned(planned, console)
     mode = "one pool each" if config.execution == "pools" else "without GPU as functions that Ray Data fuses"
     console.print(f"{len(planned)} actors, {mode}; {gpus:g} GPUs to plan with", highlight=False)
     for number, phase in enumerate(phases, 1):

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from rich.console import Console
 from safetensors.torch import save
 
 from actors.backends import BACKENDS, Weights, backend_spec, weights_of
 from actors.backends.catalogue import CHECKPOINTS
-from ray_jobs.models import choices, missing_packages
+from actors.pipeline import resolve
+from ray_jobs.models import choices, missing_packages, say_unpinned
 from ray_jobs.settings import load_config
-from schemas.config import ConfigError
+from schemas.config import ConfigError, RunConfig
 from tests.actors.hub_servers import COMMIT, hub
 from tests.ray_jobs.commands import ROOT, command, environment
 
@@ -166,3 +168,11 @@ def test_options_name_other_weights(
 def test_packages_are_looked_up_without_importing_them() -> None:
     spec = backend_spec("VisionLanguageModel", "vllm")
     assert missing_packages(spec) == ["vllm"]
+
+
+def test_weights_that_nothing_pins_are_said_before_a_run() -> None:
+    console = Console(record=True, width=200)
+    say_unpinned(resolve(load_config(Path("configs/sparkle.yaml"), [])), console)
+    assert "no revision pins EditScore/EditScore-Qwen3-VL-8B-Instruct, alibaba-pai/" in console.export_text()
+    say_unpinned(resolve(RunConfig()), console)
+    assert console.export_text() == ""
