@@ -71,10 +71,10 @@ class AttemptNotes:
         return note["node"], note["begun_at"]
 
     def end(self, keys: Sequence[str], attempt: int) -> None:
-        for number in range(attempt, -1, -1):
-            self.store.delete(self._key(keys, number))
-            if attempt:  # a call that was never tried again has no fate
-                self.store.delete(f"{self._key(keys, number)}.fate")
+        names = [self._key(keys, number) for number in range(attempt, -1, -1)]
+        if attempt:  # a call that was never tried again has no fate
+            names += [f"{name}.fate" for name in names]
+        self.store.delete_all(names)
 
     def _key(self, keys: Sequence[str], attempt: int) -> str:
         return f"{self.prefix}-{batch_digest(keys)}.{attempt}"
@@ -122,5 +122,4 @@ def _keys_of(store: Store, note: str) -> list[str]:
 
 def forget(store: Store) -> None:
     """Drop all notes: a run came to its end, so whatever died is in the journal."""
-    for name in list(store.keys(FOLDER)):
-        store.delete(name)
+    store.delete_all(list(store.keys(FOLDER)))

@@ -95,11 +95,11 @@ class Store(Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Forget a key; nothing happens when it is not there."""
+        """Forget a key for good; nothing happens when it is not there."""
         ...
 
     def delete_all(self, keys: Iterable[str]) -> None:
-        """Forget many keys, in any order; an error may leave some of them."""
+        """Forget many keys, in any order; an error or a loss of power may leave some of them."""
         ...
 
     def scratch(self) -> tempfile.TemporaryDirectory[str]:
@@ -148,6 +148,8 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        self._durable: set[Path] = set()
+        """Folders whose names this process has written through to the disk."""
 
     @property
     def uri(self) -> str:
@@ -221,11 +223,16 @@ class LocalStore:
         yield from sorted(keys)
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
+        _sync(path.parent)
 
     def delete_all(self, keys: Iterable[str]) -> None:
         for key in keys:
-            self.delete(key)
+            self._path(key).unlink(missing_ok=True)
 
     def scratch(self) -> tempfile.TemporaryDirectory[str]:
         folder = self.root / "scratch"  # on the root's file system, since links do not cross one
@@ -254,21 +261,37 @@ class LocalStore:
 
     def _link(self, path: Path, key: str, size_bytes: int, digest: str) -> Stored:
         target = self._path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(target.parent)
         try:
             os.link(path, target)
         except FileExistsError:
             with target.open("rb") as file:
                 there = hashlib.file_digest(file, "sha256").hexdigest()
             path.unlink()
+            _sync(target.parent)  # the answer becomes a record, and the first writer may not be so far yet
             return Stored(key, target.stat().st_size, there, won=False)
         path.unlink()
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(target.parent)
         return Stored(key, size_bytes, digest, won=True)
+
+    def _make_folder(self, folder: Path) -> None:
+        """A folder whose name survives a loss of power: it stands in the folder above, and so on up to the
+        root. Once a process and folder, since another process may have made it a moment ago.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        while folder not in self._durable and folder != self.root:
+            _sync(folder.parent)
+            self._durable.add(folder)
+            folder = folder.parent
+
+
+def _sync(folder: Path) -> None:
+    """Write the names in a folder through to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_root(uri: str, *, create: bool) -> Store:

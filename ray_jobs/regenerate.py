@@ -4,7 +4,8 @@ What a reader gets wrong: a part is a function of its plan and its artifacts, so
 without a model and without Ray. Only an artifact that is gone from the store and from the release is made by
 its actor again (`ray_jobs.remake`); if its bytes differ, that is said, and the sample gets a new generation
 that `publish` then puts in its part. The order: artifacts, then rows; `shards.parquet` away, the part's note
-and the part away, the part, its note, `shards.parquet`. The same command after a kill does what is left.
+and the part away, the part, its note, `shards.parquet`. The same command after a kill does what is left, by
+`publish` where `shards.parquet` is missing.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def regenerate(
     parts = list(planned_shards(plan))
     named = _named(parts, shard, sample) if shard is not None or sample is not None else None
     result = Regenerated()
+    whole = store.exists(f"release/{release.SHARD_INDEX}")  # otherwise a publish or a call of this broke off
     record = open_deciding_run(store, "regenerate", before.run_config())
     with ended(store, record) as summary:
         chosen = named if named is not None else [part for part in parts if not _whole(store, part, broken)]
@@ -112,7 +114,7 @@ def regenerate(
         if left:
             _remake(store, record, left, result, through)
         if not result.remade.changed:
-            _write(store, parts, chosen, result, report)
+            _write(store, parts, chosen, result, report, whole=whole)
         summary["parts"] = len(result.parts)
     if result.remade.changed:
         for part in chosen:
@@ -120,6 +122,8 @@ def regenerate(
         done = publish(root, config=before.run_config(), report=report, repack=False)
         result.parts |= dict.fromkeys((part.path for part in chosen), False)
         report(str(done))
+    elif not whole and not result.remade.failed:
+        report(str(publish(root, config=before.run_config(), report=report, repack=False)))
     return result
 
 
@@ -216,8 +220,12 @@ def _write(
     chosen: Sequence[PlannedShard],
     result: Regenerated,
     report: Report,
+    *,
+    whole: bool,
 ) -> None:
-    """Write the chosen parts, one after the other, and the index of all."""
+    """Write the chosen parts, one after the other, and the index of all; not where it was missing before,
+    since it says that everything else is there too.
+    """
     chosen = [part for part in chosen if _can_be_made(store, part, result)]
     if not chosen:
         return
@@ -233,7 +241,7 @@ def _write(
         if there is None:
             result.parts[part.path] = before.get(part.path) in (None, written[part.path])
             report(f"{part.path}: {len(part.members)} samples, {written[part.path].size_bytes:,} bytes")
-    if len(written) == len(parts):
+    if whole and len(written) == len(parts):
         ReleaseFolder(store, report).finish((part.path, written[part.path], part.members) for part in parts)
 
 

@@ -101,6 +101,35 @@ def direct_write() -> Iterator[object]:
         yield change
 
 
+@mutant
+def names_not_synced() -> Iterator[object]:
+    """A file's bytes are synced, the folder that it stands in is not."""
+    with patch("actors.store._sync") as change:
+        yield change
+
+
+@mutant
+def folders_above_not_synced() -> Iterator[object]:
+    """The folder is synced in which a file stands, and not the one in which that new folder stands."""
+
+    def make_folder(self: LocalStore, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    with patch.object(LocalStore, "_make_folder", make_folder) as change:
+        yield change
+
+
+@mutant
+def deletions_not_synced() -> Iterator[object]:
+    """What is deleted may be there again."""
+
+    def delete(self: LocalStore, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
+
+    with patch.object(LocalStore, "delete", delete) as change:
+        yield change
+
+
 # of the guard and the journal
 
 

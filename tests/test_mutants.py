@@ -32,6 +32,7 @@ from tests.ray_jobs.crash_jobs import (
     faults_of,
     made,
     opened,
+    power_lost,
 )
 from tests.s3_server import MIN_PART_BYTES, Fault, S3Server
 
@@ -177,6 +178,16 @@ def _sources(*numbers: int) -> list[Row]:
     return [Row(f"{number:06d}", {"source_uri": f"/videos/{number}.mp4"}) for number in numbers]
 
 
+def on_the_disk(folder: Path, mutant: str) -> list[str]:
+    """Of every call of the store, whether it was on the disk when it returned."""
+    jobs = {name: JOBS[name] for name in ("calls", "publish")}
+    return [
+        fault
+        for name, job in jobs.items()
+        for fault in power_lost(job, folder / name, mutant=mutant, disks=False).faults
+    ]
+
+
 def compaction_killed(folder: Path, mutant: str) -> list[str]:
     return crash_everywhere(JOBS["compact"], folder, mutant=mutant, place=of_one_actor).faults
 
@@ -217,6 +228,9 @@ CAUGHT_BY: dict[str, list[Check]] = {
     "overwrite": [one_writer_wins, two_workers_with_one_sample],
     "check then write": [one_writer_wins, two_workers_with_one_sample],
     "direct write": [whole_or_not_at_all],
+    "names not synced": [on_the_disk],
+    "folders above not synced": [on_the_disk],
+    "deletions not synced": [on_the_disk],
     "record before artifact": [calls_killed],
     "return before record": [calls_killed],
     "no dedupe of calls": [calls_killed],
@@ -224,20 +238,18 @@ CAUGHT_BY: dict[str, list[Check]] = {
     "pieces away first": [compaction_killed],
     "continue after a lost plan": [publish_overtaken],
     "complete meanwhile": [publish_killed],
-    "overwrite in a bucket": [one_writer_wins_in_a_bucket],
-    "check then write in a bucket": [one_writer_wins_in_a_bucket],
-    "believe a refusal": [],
 }
+IN_A_BUCKET = {"overwrite in a bucket", "check then write in a bucket", "believe a refusal"}
 CASES = [(name, check) for name, checks in CAUGHT_BY.items() for check in checks]
-IN_FOLDERS = sorted({check for _, check in CASES} - {one_writer_wins_in_a_bucket}, key=lambda c: c.__name__)
+CHECKS = sorted({check for _, check in CASES}, key=lambda check: check.__name__)
 
 
-@pytest.mark.parametrize("check", IN_FOLDERS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_writer_passes(check: Check, tmp_path: Path) -> None:
     assert check(tmp_path / "root", "") == []
 
 
-@pytest.mark.parametrize(("name", "check"), [case for case in CASES if case[1] in IN_FOLDERS])
+@pytest.mark.parametrize(("name", "check"), CASES)
 def test_a_mutant_is_noticed(name: str, check: Check, tmp_path: Path) -> None:
     with MUTANTS[name]():
         assert check(tmp_path / "root", name) != []
@@ -261,4 +273,4 @@ def test_a_writer_that_believes_a_refusal_after_a_lost_reply_is_noticed(prefix: 
 
 
 def test_every_mutant_has_its_check() -> None:
-    assert CAUGHT_BY.keys() == MUTANTS.keys()
+    assert CAUGHT_BY.keys() | IN_A_BUCKET == MUTANTS.keys()

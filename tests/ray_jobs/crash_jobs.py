@@ -14,13 +14,16 @@ import io
 import itertools
 import json
 import shutil
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow.parquet as pq
+import typer
 from rich.console import Console
 
 import ray_jobs.stream
@@ -45,6 +48,7 @@ from schemas.gates import GATES
 from schemas.records import Row, source_key
 from tests.crash_points import Place, anywhere, killed
 from tests.mutants import mutate_this_process
+from tests.power_loss import disks_left, early_returns, recorded, written
 from tests.ray_jobs.commands import tree
 from tests.ray_jobs.small_root import GOOD, _values, make_root, media_bytes
 
@@ -222,6 +226,8 @@ class CrashJob:
 
     run: Callable[[Path], None]
     prepare: Callable[[Path], None]
+    makes_again: bool = False
+    """Whether it calls models for what is in the journal."""
 
 
 JOBS = {
@@ -230,7 +236,7 @@ JOBS = {
     "calls": CrashJob(run_calls, opened),
     "publish": CrashJob(run_publish, change_of_set),
     "remove": CrashJob(run_remove, two_released),
-    "regenerate": CrashJob(run_regenerate, lost_things),
+    "regenerate": CrashJob(run_regenerate, lost_things, makes_again=True),
 }
 
 
@@ -239,50 +245,54 @@ JOBS = {
 
 def faults_of(root: Path) -> list[str]:
     """What must hold at every moment and does not."""
+    return look(root).faults
+
+
+@dataclass
+class Look:
+    """What an onlooker sees at one moment."""
+
+    faults: list[str]
+    good: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Good results that count, by actor and key: their artifacts' digests."""
+
+
+def look(root: Path) -> Look:
+    """Read the whole root as every job does, and judge it."""
     store = open_store(str(root))
     if not is_root(store) or newest_run(store) is None:
-        return [f"acknowledged without a root: {words}" for words in notes(root, "acknowledged")]
+        return Look([f"acknowledged without a root: {words}" for words in notes(root, "acknowledged")])
     state = read_root(store)
     assert state is not None
-    faults = []
+    seen = Look([])
     verdicts = state.verdicts()
     if len(set(verdicts["sample_id"].to_pylist())) != state.samples.num_rows:
-        faults.append("a planned sample has no verdict, or two")
+        seen.faults.append("a planned sample has no verdict, or two")
     gone = {key for key, away in zip(_keys(state.samples), state.removed.tolist(), strict=True) if away}
     gone |= read_removed(store).sources
-    good: dict[tuple[str, str], str] = {}
     for name, settled in state.settled.items():
         for key, count in Counter(settled["key"].to_pylist()).items():
             if count > 1:
-                faults.append(f"{name} has {count} rows for {key}")
+                seen.faults.append(f"{name} has {count} rows for {key}")
         for row in settled.to_pylist():
             if row["outcome"] == "ok":
-                good[name, row["key"]] = _media(row)
+                seen.good[name, row["key"]] = _media(row)
     for step in STEPS:
         journal = ActorJournal(store, step)
         parts = [f"{journal.folder}/{name}" for name in counting_parts(store, step, state.record)]
-        for row in journal.read(parts).to_pylist():  # a row that another beats is true as well
-            if row["outcome"] == "ok" and row["key"] not in gone:
-                faults += _untrue(root, row)
+        for row in journal.read(parts, columns=["key", "outcome", "artifacts"]).to_pylist():
+            if row["outcome"] == "ok" and row["key"] not in gone:  # a row that another beats is true as well
+                seen.faults += _untrue(root, row)
     for actor, key, said in notes(root, "acknowledged"):
-        if (found := good.get((actor, key))) != said:
-            faults.append(f"acknowledged and lost: {actor} of {key}: {said} is now {found}")
-    return [*faults, *_false_claims(root)]
+        if (found := seen.good.get((actor, key))) != said:
+            seen.faults.append(f"acknowledged and lost: {actor} of {key}: {said} is now {found}")
+    seen.faults += _false_claims(root)
+    return seen
 
 
 def _keys(samples: Any) -> list[str]:
     keys: list[str] = samples["sample_id"].to_pylist()
     return keys
-
-
-def acknowledge(root: Path) -> None:
-    """Note what the journal has: from now on it must stay, and no model may be called for it."""
-    store = open_store(str(root))
-    state = read_root(store) if is_root(store) else None
-    for name, settled in state.settled.items() if state else ():
-        for row in settled.to_pylist():
-            if row["outcome"] == "ok":
-                note(root, "acknowledged", name, row["key"], _media(row))
 
 
 def _media(row: Mapping[str, Any]) -> str:
@@ -378,9 +388,6 @@ class Found:
     points: int = 0
     faults: list[str] = field(default_factory=list)
 
-    def __str__(self) -> str:
-        return "\n".join([*self.faults, f"{self.points} crash points, {len(self.faults)} faults"])
-
 
 def crash_everywhere(
     job: CrashJob,
@@ -409,8 +416,11 @@ def crash_everywhere(
             shutil.rmtree(root)
             break
         found.points += 1
-        found.faults += [f"crash {at}: {fault}" for fault in sorted(set(faults_of(root)) - excused)]
-        acknowledge(root)
+        seen = look(root)
+        found.faults += [f"crash {at}: {fault}" for fault in sorted(set(seen.faults) - excused)]
+        if not job.makes_again:
+            for (actor, key), media in seen.good.items():  # from now on it must stay, and no model be called
+                note(root, "acknowledged", actor, key, media)
         found.faults += [f"crash {at}: {fault}" for fault in _continued(job, root, expected, mutant)]
         shutil.rmtree(root)
         if mutant and found.faults:
@@ -435,6 +445,7 @@ def run_mutated(root: Path, mutant: str, job: Callable[[Path], None]) -> None:
 
 
 def _prepared(job: CrashJob, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
     before = folder / "before"
     killed(job.prepare, before, at=0)
     return before
@@ -446,3 +457,74 @@ def _copy(root: Path, target: Path) -> Path:
     if calls_of(root).exists():
         shutil.copy(calls_of(root), calls_of(target))
     return target
+
+
+def power_lost(job: CrashJob, folder: Path, *, every: int = 1, mutant: str = "", disks: bool = True) -> Found:
+    """Lose the power after each `every`-th operation of the job, look at what the disk may have, let the job
+    run to its end, compare. A call of the store that returns too early is a fault by itself.
+
+    Args:
+        disks: False: only calls that return too early.
+    """
+    before = _prepared(job, folder)
+    before.mkdir(exist_ok=True)
+    excused = set(faults_of(before))
+    whole = _copy(before, folder / "whole")
+    killed(run_recorded, whole, mutant, job.run, at=0)
+    found = Found(faults=early_returns(before, whole))
+    if not disks:
+        return found
+    expected = outcome(whole)
+    for when, names in disks_left(before, whole, every):
+        root = written(names, folder / "left")
+        found.points += 1
+        faults = sorted(set(faults_of(root)) - excused)
+        found.faults += [f"{when}: {fault}" for fault in [*faults, *_continued(job, root, expected, mutant)]]
+        shutil.rmtree(root)
+        calls_of(root).unlink(missing_ok=True)
+    return found
+
+
+def run_recorded(root: Path, mutant: str, job: Callable[[Path], None]) -> None:
+    """The job with its operations noted, in a process that ends with it."""
+    if mutant:
+        mutate_this_process(mutant)
+    recorded(root, job)
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help=f"of {', '.join(JOBS)}; all by default")] = None,
+    power: Annotated[bool, typer.Option(help="lose the power instead of killing the process")] = False,
+    every: Annotated[int, typer.Option(min=1, help="operations, of which one is taken")] = 1,
+) -> None:
+    """Every crash point of these jobs; prints how many there were, and what was wrong."""
+    console = Console(soft_wrap=True, highlight=False)
+    wrong = 0
+    for name in names or JOBS:
+        folder = Path(tempfile.mkdtemp())
+        began = time.monotonic()
+        if power:
+            found = power_lost(JOBS[name], folder, every=every)
+        else:
+            points = range(1, 1_000_000, every)
+            found = crash_everywhere(JOBS[name], folder, points=points)
+        shutil.rmtree(folder)
+        wrong += len(found.faults)
+        what = "losses of power" if power else "crash points"
+        for fault in found.faults[:20]:
+            console.print(f"fault: {fault}", markup=False)
+        console.print(
+            f"{name}: {found.points} {what}, {len(found.faults)} faults, {time.monotonic() - began:.0f} s"
+        )
+    if wrong:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    from tests.ray_jobs.crash_jobs import app as importable  # jobs are pickled by their module's name
+
+    importable()

@@ -13,14 +13,12 @@ import pytest
 from actors.store import StoreError, open_root
 from ray_jobs.plan import work_left
 from ray_jobs.publish import publish
-from ray_jobs.removals import read_removed
 from ray_jobs.remove import remove
 from ray_jobs.root import RootState, read_root, read_samples
 from ray_jobs.sources import SourceEntry, plan_samples
 from ray_jobs.verify import verify
 from schemas.config import ConfigError, ReleaseConfig, RunConfig
 from schemas.manifest import funnels
-from tests.crash_points import crash
 from tests.ray_jobs.commands import tree
 from tests.ray_jobs.small_root import make_root
 
@@ -168,37 +166,6 @@ def test_a_rejected_sample_that_is_removed_leaves_the_score_files_too(tmp_path: 
     remove(str(tmp_path), source="1")
     assert low not in scores.read_text()
     assert verify(str(tmp_path)) == []
-
-
-def test_killed_before_any_of_its_file_operations_the_same_command_ends_at_the_same_place(
-    tmp_path: Path,
-) -> None:
-    """Operations of the takedown itself; those of the publish inside it are that job's own tests."""
-    published, uri = tmp_path / "published", "/videos/clip 1.mp4"
-    make_root(published, sources=2, config=CONFIG)
-    publish(str(published))
-
-    def mine(path: str) -> bool:
-        return any(f"/{folder}/" in path for folder in ("journal/removed", "artifacts", "journal/runs"))
-
-    with crash(0, mine) as seen:
-        whole = Path(shutil.copytree(published, tmp_path / "whole"))
-        remove(str(whole), source=uri)
-    expected = tree(whole / "release"), sorted(tree(whole / "artifacts"))
-    assert seen.seen == 1 + 8 + 2 * 2  # the record, the artifacts, two runs that open and end
-    for at in (1, 2, 4, 6, 10):  # before each kind of step; all of them passed when this was written
-        root = Path(shutil.copytree(published, tmp_path / f"at {at}"))
-        with crash(at, mine) as crashed:
-            remove(str(root), source=uri)
-        assert crashed.dead
-        recorded = read_removed(open_root(str(root), create=False)).sources
-        if tree(root / "artifacts") != tree(published / "artifacts"):
-            assert recorded == {"000001"}, "nothing is deleted before the record is there"
-        if at > 2:
-            assert statuses(root)["Sparkle_location_000001"] == "removed"
-        remove(str(root), source=uri)
-        assert (tree(root / "release"), sorted(tree(root / "artifacts"))) == expected
-    assert verify(str(root)) == []
 
 
 def test_what_a_takedown_left_behind_is_a_fault(root: Path) -> None:

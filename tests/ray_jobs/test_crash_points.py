@@ -1,0 +1,62 @@
+"""Whole jobs, killed with SIGKILL or by a loss of power at chosen operations; `python -m
+tests.ray_jobs.crash_jobs` takes all of them.
+
+Compaction and the guard's calls have theirs in `tests/test_mutants.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash_points import Place
+from tests.ray_jobs.crash_jobs import JOBS, crash_everywhere, power_lost
+
+
+def changing_the_set(path: str) -> bool:
+    """The plan, a file of words, a part with its note, the index."""
+    return any(word in path for word in ("/plan/", ".csv", "_mask_part", "/shards.parquet"))
+
+
+def opening(path: str) -> bool:
+    """A run's opening, its samples, an actor's parts, its end."""
+    return any(path.startswith(f"journal/{name}/") for name in ("runs", "samples", "VideoGenerator"))
+
+
+def taking_down(path: str) -> bool:
+    """The record, an artifact, the plan, the index."""
+    return any(word in path for word in ("removed/", "/plan/", "/shards.parquet")) or (
+        path.startswith("artifacts/") and "edited_frame0/" in path
+    )
+
+
+def making_again(path: str) -> bool:
+    """An artifact that is made, one that the release had, the index."""
+    return any(word in path for word in ("artifacts/intermediate", "/shards.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "least"),
+    [
+        ("synthesize", opening, 5),
+        ("publish", changing_the_set, 6),
+        ("remove", taking_down, 4),
+        ("regenerate", making_again, 4),
+    ],
+)
+def test_a_job_killed_before_any_of_these_operations_ends_at_the_same_place(
+    name: str, place: Place, least: int, tmp_path: Path
+) -> None:
+    found = crash_everywhere(JOBS[name], tmp_path, place=place)
+    assert found.faults == []
+    assert found.points >= least
+
+
+@pytest.mark.parametrize(("name", "every"), [("publish", 24)])
+def test_after_a_loss_of_power_nothing_is_claimed_that_is_not_there_and_the_next_call_completes_it(
+    name: str, every: int, tmp_path: Path
+) -> None:
+    found = power_lost(JOBS[name], tmp_path, every=every)
+    assert found.faults == []
+    assert found.points > 3
