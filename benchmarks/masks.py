@@ -30,6 +30,7 @@ from actors.backends.embedded.segmenter import Segmenter
 from actors.backends.embedded.tracker import FlowTracker
 from actors.ops.bait import VoteAccumulator, anchor_indices
 from actors.ops.boxes import to_absolute
+from actors.ops.mask_faults import MaskFaults, mask_faults
 from actors.ops.masks import PackedRows, pack_video, unpack_rows, unpack_video
 from actors.ops.video import VideoClip
 from actors.roles import Anchor, Box, Frame, Mask
@@ -49,6 +50,7 @@ class MaskRun:
     refined: PackedRows
     agreement: float
     least_votes: int
+    faults: MaskFaults
     seconds: dict[str, float] = field(default_factory=dict)
     person_boxes: dict[int, Box] = field(default_factory=dict)
 
@@ -97,6 +99,7 @@ def run(path: Path) -> MaskRun:
         refined,
         result.agreement,
         int(result.votes.min()),
+        mask_faults(refined, clip.width, anchors),
         seconds,
         {anchor.frame_index: next(iter(anchor.boxes.values())) for anchor in anchors},
     )
@@ -175,7 +178,9 @@ def main(
     """Masks of every clip: cost, agreement of the passes, IoU where there is a reference."""
     cv2.setNumThreads(1)
     console = Console()
-    table = Table("clip", "labels", "agreement", "least votes", "CPU s", "of these")
+    table = Table(
+        "clip", "labels", "agreement", "votes >=", "area step", "lost", "missed", "CPU s", "of these"
+    )
     paths = sorted(clips.glob("*_source.mp4"))
     for path in paths[:limit] if limit else paths:
         done = run(path)
@@ -186,6 +191,9 @@ def main(
             ", ".join(done.labels),
             f"{done.agreement:.3f}",
             str(done.least_votes),
+            f"{done.faults.area_step:.3f}",
+            f"{done.faults.lost_share:.3f}",
+            f"{done.faults.label_lost_share:.3f}",
             f"{stage_4:.1f}",
             parts,
         )

@@ -133,15 +133,22 @@ class VoteAccumulator:
     def result(self) -> VoteResult:
         """The majority over all votes so far, frame by frame."""
         agreed = considered = 0
-        rows = []
         for yes, reached in zip(self._yes, self._reached.tolist(), strict=True):
-            need = (reached + 1) // 2 if self._ties else reached // 2 + 1
-            rows.append(pack_rows(yes >= need) if reached else pack_rows(np.zeros(yes.shape, np.bool_)))
             clear, region = _agreed_pixels(yes, reached)
             agreed += clear
             considered += region
         agreement = agreed / considered if considered else 1.0
-        return VoteResult(np.stack(rows), agreement, self._reached.copy())
+        return VoteResult(self.packed(), agreement, self._reached.copy())
+
+    def packed(self) -> PackedRows:
+        """`VoteResult.packed` alone."""
+        frames, height, width = self._yes.shape
+        rows = np.zeros((frames, height, -(-width // 8)), np.uint8)
+        for frame, reached in enumerate(self._reached.tolist()):
+            if reached:
+                need = (reached + 1) // 2 if self._ties else reached // 2 + 1
+                rows[frame] = pack_rows(self._yes[frame] >= need)
+        return rows
 
 
 _GROWN = np.ones((2 * AGREEMENT_MARGIN_PX + 1,) * 2, np.uint8)
