@@ -41,11 +41,11 @@ from benchmarks.chaos_processes import (
     Cluster,
     kill,
     kill_all,
-    ours,
     raylets,
     requests_seen,
     s3_server,
     start,
+    submitted,
     workers,
 )
 
@@ -53,8 +53,6 @@ FRAMES = 17
 """Of every clip: the shortest that is allowed."""
 FINISHED = (0, 3)
 """Exit codes of a run that came to its end; 3 where a source is broken."""
-STUCK_S = 900.0
-"""A run that a kill of its raylet or worker leaves without progress for so long is ended, and said."""
 TARGETS = ("driver", "worker", "raylet", "group")
 
 
@@ -93,7 +91,9 @@ class Campaign:
         return [sys.executable, *inner]
 
     def start(self, job: str, root: str, word: str) -> subprocess.Popen[bytes]:
-        more = {"RAY_ADDRESS": self.cluster.address} if self.cluster and not self.submit else {}
+        more = dict(self.cluster.environment) if self.cluster else {}
+        if self.cluster and not self.submit:
+            more["RAY_ADDRESS"] = self.cluster.address
         return start(self.command(job, root), word, self.folder / "log", **more)
 
     def finish(self, job: str, root: str) -> None:
@@ -104,6 +104,8 @@ class Campaign:
         kill_all(word)
         if code not in ((0, 1) if self.submit else FINISHED):  # 1 is what `submit` makes of 3
             raise RuntimeError(f"{job} ended with {code}, see {self.folder / 'log'}")
+        if not accepted(root):
+            raise RuntimeError(f"nothing was accepted in {root}, see {self.folder / 'log'}")
 
     # killing
 
@@ -118,8 +120,7 @@ class Campaign:
         elif target == "raylet":
             there = raylets(word)
         elif target == "driver" and self.submit:
-            there = [pid for each in words for pid, title in ours(each).items() if " -m ray_jobs " in title]
-            there = there[:0] if not there else there[-1:]
+            there = [pid for each in words for pid in submitted(each)]
         elif target == "driver":
             there = [process.pid]
         else:
@@ -149,10 +150,12 @@ class Campaign:
                     continue
                 wanted -= 1
                 self.kills[target] += 1
-                self.console.print(f"kill {self.kills.total()}: {target} of {job}")
                 if target in ("driver", "group"):
+                    self.console.print(f"kill {self.kills.total()}: {target} of {job}")
                     break
-                self.ends[f"{target}, then {self._end(process)}"] += 1
+                end = self._end(process)
+                self.ends[f"{target}, then {end}"] += 1
+                self.console.print(f"kill {self.kills.total()}: {target} of {job}, then {end}")
             finished = process.poll() in FINISHED
             if process.poll() is None and not self.submit:
                 kill(process.pid)

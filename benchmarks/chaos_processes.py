@@ -77,6 +77,15 @@ def workers(word: str) -> list[int]:
     return [pid for pid, title in ours(word).items() if title.startswith("ray::") and "IDLE" not in title]
 
 
+def submitted(word: str) -> list[int]:
+    """Drivers of submitted jobs; neither the shell that started one nor who submitted it."""
+    return [
+        pid
+        for pid, title in ours(word).items()
+        if " -m ray_jobs " in title and "python" in title.split()[0] and " submit " not in title
+    ]
+
+
 def raylets(word: str) -> list[int]:
     return [pid for pid, title in ours(word).items() if "/raylet/raylet " in title]
 
@@ -109,6 +118,10 @@ class Cluster:
         self.folder = Path(tempfile.mkdtemp(prefix="rc"))  # short: sockets' paths are limited to 107 bytes
         port, self.dashboard = _free_port(), _free_port()
         self.address = f"127.0.0.1:{port}"
+        token = self.folder / "token"
+        token.write_text(secrets.token_hex(32))
+        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+        """What a driver needs to be let in."""
         self.nodes: list[str] = []
         self._start(
             "--head",
@@ -137,7 +150,9 @@ class Cluster:
             "--disable-usage-stats",
         ]
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # a job's `python` is the first on it
-        process = start([RAY, "start", "--block", *arguments, *more], word, log, PATH=path)
+        process = start(
+            [RAY, "start", "--block", *arguments, *more], word, log, PATH=path, **self.environment
+        )
         deadline = time.monotonic() + 240
         while "Ray runtime started" not in log.read_text():
             if process.poll() is not None or time.monotonic() > deadline:

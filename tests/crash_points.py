@@ -31,7 +31,7 @@ _TARGET = {
 """Audit events of operations that change files, and which argument is what changes; an empty folder more or
 less is seen by nobody."""
 _FORKS = multiprocessing.get_context("forkserver")
-PRELOADED = ["tests.ray_jobs.crash_jobs"]
+PRELOADED = ["tests.ray_jobs.crash_campaigns"]
 """Imported once; each process that is to be killed is a copy."""
 
 

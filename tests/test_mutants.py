@@ -23,17 +23,8 @@ from schemas.gates import GATES
 from schemas.records import Row
 from tests.crash_points import killed, overtaken
 from tests.mutants import MUTANTS, mutate_this_process
-from tests.ray_jobs.crash_jobs import (
-    CONFIG,
-    JOBS,
-    STRICT,
-    change_of_set,
-    crash_everywhere,
-    faults_of,
-    made,
-    opened,
-    power_lost,
-)
+from tests.ray_jobs.crash_campaigns import crash_everywhere, faults_of, power_lost
+from tests.ray_jobs.crash_jobs import CONFIG, JOBS, STRICT, change_of_set, made, opened
 from tests.s3_server import MIN_PART_BYTES, Fault, S3Server
 
 A, B = b"a" * (2 * MIN_PART_BYTES + 17), b"b" * (2 * MIN_PART_BYTES)

@@ -1,7 +1,4 @@
-"""Jobs to be killed, the roots that they work on, and an oracle that says what must hold at every moment.
-
-    python -m tests.ray_jobs.crash_jobs                     every crash point of every job
-    python -m tests.ray_jobs.crash_jobs publish --power     a loss of power after every operation of `publish`
+"""Jobs to be killed, and the roots that they work on.
 
 What a reader gets wrong: planning, guard, journal, store and release are the real ones. Only the models are
 made up, and actors run in this process instead of in Ray's; what they say they note outside the root.
@@ -9,47 +6,33 @@ made up, and actors run in this process instead of in Ray's; what they say they 
 
 from __future__ import annotations
 
-import hashlib
 import io
-import itertools
 import json
-import shutil
-import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import pyarrow.parquet as pq
-import typer
 from rich.console import Console
 
 import ray_jobs.stream
 from actors.base import Actor, Added, Sample
 from actors.guard import Guard, RunContext
-from actors.journal import ActorJournal
-from actors.pipeline import STEPS, PlannedActor, resolve
-from actors.store import is_root, open_root, open_store
+from actors.pipeline import PlannedActor, resolve
+from actors.store import open_root
 from ray_jobs.phases import Phase
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate
 from ray_jobs.regenerate import regenerate
-from ray_jobs.removals import read_removed
 from ray_jobs.remove import remove
-from ray_jobs.root import compact, read_root
-from ray_jobs.runs import counting_parts, ended, newest_run, open_run
+from ray_jobs.root import compact
+from ray_jobs.runs import ended, newest_run, open_run
 from ray_jobs.sources import SourceEntry
 from ray_jobs.synthesize import synthesize
 from schemas.columns import MEDIA
 from schemas.config import ReleaseConfig, RunConfig
 from schemas.gates import GATES
 from schemas.records import Row, source_key
-from tests.crash_points import Place, anywhere, killed
-from tests.mutants import mutate_this_process
-from tests.power_loss import disks_left, early_returns, recorded, written
-from tests.ray_jobs.commands import tree
 from tests.ray_jobs.small_root import GOOD, _values, make_root, media_bytes
 
 CONFIG = RunConfig(themes=("location",), release=ReleaseConfig(shard_bytes=10_240, previews=0))
@@ -238,293 +221,3 @@ JOBS = {
     "remove": CrashJob(run_remove, two_released),
     "regenerate": CrashJob(run_regenerate, lost_things, makes_again=True),
 }
-
-
-# the oracle
-
-
-def faults_of(root: Path) -> list[str]:
-    """What must hold at every moment and does not."""
-    return look(root).faults
-
-
-@dataclass
-class Look:
-    """What an onlooker sees at one moment."""
-
-    faults: list[str]
-    good: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Good results that count, by actor and key: their artifacts' digests."""
-
-
-def look(root: Path) -> Look:
-    """Read the whole root as every job does, and judge it."""
-    store = open_store(str(root))
-    if not is_root(store) or newest_run(store) is None:
-        return Look([f"acknowledged without a root: {words}" for words in notes(root, "acknowledged")])
-    state = read_root(store)
-    assert state is not None
-    seen = Look([])
-    verdicts = state.verdicts()
-    if len(set(verdicts["sample_id"].to_pylist())) != state.samples.num_rows:
-        seen.faults.append("a planned sample has no verdict, or two")
-    gone = {key for key, away in zip(_keys(state.samples), state.removed.tolist(), strict=True) if away}
-    gone |= read_removed(store).sources
-    for name, settled in state.settled.items():
-        for key, count in Counter(settled["key"].to_pylist()).items():
-            if count > 1:
-                seen.faults.append(f"{name} has {count} rows for {key}")
-        for row in settled.to_pylist():
-            if row["outcome"] == "ok":
-                seen.good[name, row["key"]] = _media(row)
-    for step in STEPS:
-        journal = ActorJournal(store, step)
-        parts = [f"{journal.folder}/{name}" for name in counting_parts(store, step, state.record)]
-        for row in journal.read(parts, columns=["key", "outcome", "artifacts"]).to_pylist():
-            if row["outcome"] == "ok" and row["key"] not in gone:  # a row that another beats is true as well
-                seen.faults += _untrue(root, row)
-    for actor, key, said in notes(root, "acknowledged"):
-        if (found := seen.good.get((actor, key))) != said:
-            seen.faults.append(f"acknowledged and lost: {actor} of {key}: {said} is now {found}")
-    seen.faults += _false_claims(root)
-    return seen
-
-
-def _keys(samples: Any) -> list[str]:
-    keys: list[str] = samples["sample_id"].to_pylist()
-    return keys
-
-
-def _media(row: Mapping[str, Any]) -> str:
-    return json.dumps({item["column"]: item["sha256"] for item in row["artifacts"]}, sort_keys=True)
-
-
-def _untrue(root: Path, row: Mapping[str, Any]) -> list[str]:
-    """Artifacts of a good row that are not what it says."""
-    faults = []
-    for item in row["artifacts"]:
-        path = root / item["path"]
-        if not path.is_file():
-            faults.append(f"{item['path']} is in the journal and not there")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != item["sha256"]:
-            faults.append(f"{item['path']} has other bytes than the journal says")
-    return faults
-
-
-def _false_claims(root: Path) -> list[str]:
-    """Parts that the index names and that are not there with its digest."""
-    index = root / "release/shards.parquet"
-    if not index.exists():
-        return []
-    faults = []
-    for row in pq.read_table(index).to_pylist():
-        part = root / "release" / row["shard"]
-        if not part.exists() or hashlib.sha256(part.read_bytes()).hexdigest() != row["sha256"]:
-            faults.append(f"shards.parquet claims {row['shard']}, which is not there with these bytes")
-    return faults
-
-
-def repeated_calls(root: Path) -> list[str]:
-    """Models that were called for what was acknowledged before."""
-    known: set[tuple[str, ...]] = set()
-    faults = []
-    for line in calls_of(root).read_text().splitlines() if calls_of(root).exists() else ():
-        kind, *words = line.split("\t")
-        if kind == "acknowledged":
-            known.add(tuple(words[:2]))
-        elif tuple(words[:2]) in known:
-            faults.append(f"{words[0]} was called again for {words[1]}")
-    return faults
-
-
-VOLATILE = {
-    "run",
-    "attempt",
-    "part",
-    "elapsed_s",
-    "cpu_s",
-    "peak_rss_bytes",
-    "finished_at",
-    "node",
-    "failures",
-    "artifacts",
-}
-"""Columns of a journal row that may differ between two runs that do the same."""
-
-
-def outcome(root: Path) -> dict[str, object]:
-    """What must come out the same, however often the job was killed: what counts in the journal, the files of
-    the release but for the manifest, which has times, and all artifacts by their digests.
-    """
-    state = read_root(open_root(str(root), create=False))
-    assert state is not None
-    found: dict[str, object] = {
-        path: data
-        for path, data in tree(root).items()
-        if path.startswith("release/") and not path.endswith(".parquet")
-    }
-    for name, settled in state.settled.items():
-        for row in settled.to_pylist():
-            found[f"{name} {row['key']}"] = (
-                {column: value for column, value in row.items() if column not in VOLATILE},
-                [(item["column"], item["sha256"]) for item in row["artifacts"]],
-            )
-    found["parts"] = [
-        {column: row[column] for column in ("shard", "size_bytes", "sha256")}
-        for path in (root / "release").glob("shards.parquet")
-        for row in pq.read_table(path).to_pylist()
-    ]
-    found["statuses"] = state.verdicts().select(["sample_id", "status"]).to_pylist()
-    return found
-
-
-# campaigns
-
-
-@dataclass
-class Found:
-    """What a campaign found; `points` crashes, each followed by one clean run."""
-
-    points: int = 0
-    faults: list[str] = field(default_factory=list)
-
-
-def crash_everywhere(
-    job: CrashJob,
-    folder: Path,
-    *,
-    place: Place = anywhere,
-    mutant: str = "",
-    points: Sequence[int] | None = None,
-) -> Found:
-    """Kill the job before each of its operations on files, look, let it run to its end, compare.
-
-    Args:
-        place: which operations; all by default.
-        mutant: of `tests.mutants`, in the processes that are killed; its first fault is enough.
-        points: which of these operations; all by default.
-    """
-    before = _prepared(job, folder)
-    excused = set(faults_of(before))
-    whole = _copy(before, folder / "whole")
-    killed(run_mutated, whole, mutant, job.run, at=0)
-    expected = outcome(whole)
-    found = Found()
-    for at in points if points is not None else itertools.count(1):
-        root = _copy(before, folder / f"at {at}")
-        if not killed(run_mutated, root, mutant, job.run, at=at, place=place):
-            shutil.rmtree(root)
-            break
-        found.points += 1
-        seen = look(root)
-        found.faults += [f"crash {at}: {fault}" for fault in sorted(set(seen.faults) - excused)]
-        if not job.makes_again:
-            for (actor, key), media in seen.good.items():  # from now on it must stay, and no model be called
-                note(root, "acknowledged", actor, key, media)
-        found.faults += [f"crash {at}: {fault}" for fault in _continued(job, root, expected, mutant)]
-        shutil.rmtree(root)
-        if mutant and found.faults:
-            break
-    return found
-
-
-def _continued(job: CrashJob, root: Path, expected: Mapping[str, object], mutant: str = "") -> list[str]:
-    """What is wrong after one clean run."""
-    killed(run_mutated, root, mutant, job.run, at=0)
-    faults = [*faults_of(root), *repeated_calls(root)]
-    result = outcome(root)
-    differs = sorted(name for name in {*result, *expected} if result.get(name) != expected.get(name))
-    return [*faults, *(f"{name} differs from a run that was not killed" for name in differs)]
-
-
-def run_mutated(root: Path, mutant: str, job: Callable[[Path], None]) -> None:
-    """The job, in a process that ends with it."""
-    if mutant:
-        mutate_this_process(mutant)
-    job(root)
-
-
-def _prepared(job: CrashJob, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    before = folder / "before"
-    killed(job.prepare, before, at=0)
-    return before
-
-
-def _copy(root: Path, target: Path) -> Path:
-    if root.exists():
-        shutil.copytree(root, target)
-    if calls_of(root).exists():
-        shutil.copy(calls_of(root), calls_of(target))
-    return target
-
-
-def power_lost(job: CrashJob, folder: Path, *, every: int = 1, mutant: str = "", disks: bool = True) -> Found:
-    """Lose the power after each `every`-th operation of the job, look at what the disk may have, let the job
-    run to its end, compare. A call of the store that returns too early is a fault by itself.
-
-    Args:
-        disks: False: only calls that return too early.
-    """
-    before = _prepared(job, folder)
-    before.mkdir(exist_ok=True)
-    excused = set(faults_of(before))
-    whole = _copy(before, folder / "whole")
-    killed(run_recorded, whole, mutant, job.run, at=0)
-    found = Found(faults=early_returns(before, whole))
-    if not disks:
-        return found
-    expected = outcome(whole)
-    for when, names in disks_left(before, whole, every):
-        root = written(names, folder / "left")
-        found.points += 1
-        faults = sorted(set(faults_of(root)) - excused)
-        found.faults += [f"{when}: {fault}" for fault in [*faults, *_continued(job, root, expected, mutant)]]
-        shutil.rmtree(root)
-        calls_of(root).unlink(missing_ok=True)
-    return found
-
-
-def run_recorded(root: Path, mutant: str, job: Callable[[Path], None]) -> None:
-    """The job with its operations noted, in a process that ends with it."""
-    if mutant:
-        mutate_this_process(mutant)
-    recorded(root, job)
-
-
-app = typer.Typer(add_completion=False)
-
-
-@app.command()
-def main(
-    names: Annotated[list[str] | None, typer.Argument(help=f"of {', '.join(JOBS)}; all by default")] = None,
-    power: Annotated[bool, typer.Option(help="lose the power instead of killing the process")] = False,
-    every: Annotated[int, typer.Option(min=1, help="operations, of which one is taken")] = 1,
-) -> None:
-    """Every crash point of these jobs; prints how many there were, and what was wrong."""
-    console = Console(soft_wrap=True, highlight=False)
-    wrong = 0
-    for name in names or JOBS:
-        folder = Path(tempfile.mkdtemp())
-        began = time.monotonic()
-        if power:
-            found = power_lost(JOBS[name], folder, every=every)
-        else:
-            points = range(1, 1_000_000, every)
-            found = crash_everywhere(JOBS[name], folder, points=points)
-        shutil.rmtree(folder)
-        wrong += len(found.faults)
-        what = "losses of power" if power else "crash points"
-        for fault in found.faults[:20]:
-            console.print(f"fault: {fault}", markup=False)
-        console.print(
-            f"{name}: {found.points} {what}, {len(found.faults)} faults, {time.monotonic() - began:.0f} s"
-        )
-    if wrong:
-        raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    from tests.ray_jobs.crash_jobs import app as importable  # jobs are pickled by their module's name
-
-    importable()

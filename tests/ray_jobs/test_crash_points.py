@@ -1,5 +1,5 @@
 """Whole jobs, killed with SIGKILL or by a loss of power at chosen operations; `python -m
-tests.ray_jobs.crash_jobs` takes all of them.
+tests.ray_jobs.crash_campaigns` takes all of them.
 
 Compaction and the guard's calls have theirs in `tests/test_mutants.py`.
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.crash_points import Place
-from tests.ray_jobs.crash_jobs import JOBS, crash_everywhere, power_lost
+from tests.ray_jobs.crash_campaigns import crash_everywhere, power_lost
+from tests.ray_jobs.crash_jobs import JOBS
 
 
 def changing_the_set(path: str) -> bool:

@@ -16,6 +16,7 @@ from actors.journal import ActorJournal
 from actors.ops.video import VideoClip
 from actors.pipeline import PIPELINE
 from actors.store import open_root
+from benchmarks.chaos_oracle import Losses, acknowledged, compare, judge
 from ray_jobs.root import RootState, read_root
 from ray_jobs.runs import all_records
 from tests.ray_jobs.commands import FRAMES, ROOT, SHORT, command, environment, job, tree
@@ -98,9 +99,12 @@ def test_killed_and_continued_gives_the_bytes_of_a_run_that_was_not(
     run.wait()
     state = state_of(root)
     before = {actor.__name__: good_rows(state, actor.__name__) for actor in PIPELINE}
+    moment = acknowledged(str(root))
     assert job("synthesize", "--sources", sources, "--output", root, *SHORT).returncode == 3
     assert released(root) == released(finished)
     assert before["BackgroundAnimator"]
+    assert judge(str(root), [moment]) == Losses()
+    assert compare(str(root), str(finished)) == []
     store = open_root(str(root), create=False)
     second = all_records(store)[1]
     for actor in PIPELINE:
