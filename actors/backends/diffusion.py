@@ -8,6 +8,7 @@ is.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from collections.abc import Mapping
@@ -81,6 +82,12 @@ class Placement:
         except (RuntimeError, ImportError) as error:
             raise CheckpointError(f"attention {self.attention!r} cannot be used: {error}") from error
         self.quantization_config()
+        quantizer = self.quantization_arguments().get("quant_backend", "")
+        if quantizer.startswith("bitsandbytes"):
+            if self.torch_device.type != "cuda":
+                raise CheckpointError(f"quantization {self.quantization!r} needs a GPU, this runs on the CPU")
+            if importlib.util.find_spec("bitsandbytes") is None:
+                raise CheckpointError(f"quantization {self.quantization!r} needs: pip install bitsandbytes")
 
     @property
     def torch_device(self) -> torch.device:

@@ -9,6 +9,7 @@ was trained with.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
 from diffusers.utils import logging
+from diffusers.utils.constants import SAFETENSORS_WEIGHTS_NAME
 from diffusers.utils.torch_utils import get_module_execution_device
 from PIL.Image import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from actors.backends.checkpoints import CheckpointError
@@ -171,16 +173,29 @@ def load_expert(folder: Path, *, dtype: torch.dtype, quantization_config: Any = 
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # it warns of the original names in config.json, and of bfloat16 throughout
     try:
-        return WanFunTransformer3DModel.from_single_file(
-            weights,
-            config=str(folder),
-            local_files_only=True,
-            torch_dtype=dtype,
-            quantization_config=quantization_config,
-            **config,
-        )
+        if quantization_config is None:
+            return WanFunTransformer3DModel.from_single_file(
+                weights, config=str(folder), local_files_only=True, torch_dtype=dtype, **config
+            )
+        return quantized(weights, config, dtype, quantization_config)
     finally:
         logging.set_verbosity(verbosity)
+
+
+def quantized(
+    weights: dict[str, torch.Tensor], config: dict[str, Any], dtype: torch.dtype, quantization_config: Any
+) -> Any:
+    """By way of a folder below TMPDIR, as large as the weights: `from_single_file` takes only weights that
+    were quantised before.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with torch.device("meta"):
+            WanFunTransformer3DModel(**config).save_config(folder)
+        save_file(weights, Path(folder) / SAFETENSORS_WEIGHTS_NAME)
+        weights.clear()
+        return WanFunTransformer3DModel.from_pretrained(
+            folder, local_files_only=True, torch_dtype=dtype, quantization_config=quantization_config
+        )
 
 
 def _diffusers_config(folder: Path) -> dict[str, Any]:

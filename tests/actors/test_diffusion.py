@@ -50,6 +50,7 @@ def wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"attention": "flush"}, "attention 'flush' is none of sdpa, flash"),
         ({"attention": "flash_hub"}, "attention 'flash_hub' is none of sdpa, flash"),
         ({"quantization": "int5"}, "quantization 'int5' is none of int8, nf4"),
+        ({"quantization": "nf4"}, "needs a GPU, this runs on the CPU"),
         ({"quantization": {"quant_backend": "magic", "quant_kwargs": {"a": 1}}}, "quant_backend=magic"),
     ],
 )

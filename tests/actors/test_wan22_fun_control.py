@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from actors.backends import wan_fun_pipeline
 from actors.backends.checkpoints import CheckpointError
 from actors.backends.wan22_fun_control import Wan22FunControl, control_frames
 from actors.roles import ControlRequest, Frame, SampleError
@@ -256,3 +257,25 @@ def test_components_that_are_no_pipeline_are_refused(copies: Folders) -> None:
     (copies.components / "model_index.json").unlink()
     with pytest.raises(CheckpointError, match=r"no diffusers pipeline: it has no model_index\.json"):
         Wan22FunControl(**copies.options)
+
+
+def test_an_expert_that_is_quantised_while_it_loads_has_the_same_weights(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The detour that quantisation takes, here without a quantiser, which needs a GPU."""
+    detours: list[Any] = []
+
+    def without(weights: Any, config: Any, dtype: Any, quantization_config: Any) -> Any:
+        detours.append(quantization_config)
+        return detour(weights, config, dtype, None)
+
+    detour = wan_fun_pipeline.quantized
+    monkeypatch.setattr(wan_fun_pipeline, "quantized", without)
+    folder = folders.model / wan_fun_pipeline.HIGH_NOISE
+    straight = wan_fun_pipeline.load_expert(folder, dtype=torch.float32)
+    detoured = wan_fun_pipeline.load_expert(folder, dtype=torch.float32, quantization_config="nf4")
+    assert detours == ["nf4"]
+    assert detoured.config.reference_channels == straight.config.reference_channels
+    expected = straight.state_dict()
+    assert expected.keys() == detoured.state_dict().keys()
+    assert all((value == expected[name]).all() for name, value in detoured.state_dict().items())
