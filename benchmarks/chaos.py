@@ -3,7 +3,7 @@
     python -m benchmarks.chaos --kills 20               a Ray of each run's own: driver, worker, raylet, group
     python -m benchmarks.chaos --kills 6 --nodes 3      one Ray cluster of three nodes on this machine
     python -m benchmarks.chaos --kills 4 --submit       `ray job submit`, kill, submit again
-    python -m benchmarks.chaos --kills 6 --s3           root in a bucket, one request in eight at fault
+    python -m benchmarks.chaos --kills 6 --s3           root in a bucket, one request in ten at fault
 
 Prints how many kills there were, and how many acknowledged results were lost, made again, or came out
 otherwise. The first undisturbed run takes its time twice: kills are spread over as long as it took.

@@ -1,8 +1,5 @@
 """Campaigns over `tests.ray_jobs.crash_jobs`: kill a job at each operation, or lose the power, and judge.
 
-    python -m tests.ray_jobs.crash_campaigns                     every crash point of every job
-    python -m tests.ray_jobs.crash_campaigns publish --power     a loss of power after every operation
-
 What a reader gets wrong: the oracle does not ask the job. It reads the root as any later job would, and knows
 from outside what was acknowledged.
 """
@@ -13,17 +10,13 @@ import hashlib
 import itertools
 import json
 import shutil
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow.parquet as pq
-import typer
-from rich.console import Console
 
 from actors.journal import ActorJournal
 from actors.pipeline import STEPS
@@ -35,7 +28,7 @@ from tests.crash_points import Place, anywhere, killed
 from tests.mutants import mutate_this_process
 from tests.power_loss import disks_left, early_returns, recorded, written
 from tests.ray_jobs.commands import tree
-from tests.ray_jobs.crash_jobs import JOBS, CrashJob, calls_of, note, notes
+from tests.ray_jobs.crash_jobs import CrashJob, calls_of, note, notes
 
 # the oracle
 
@@ -287,41 +280,3 @@ def run_recorded(root: Path, mutant: str, job: Callable[[Path], None]) -> None:
     if mutant:
         mutate_this_process(mutant)
     recorded(root, job)
-
-
-app = typer.Typer(add_completion=False)
-
-
-@app.command()
-def main(
-    names: Annotated[list[str] | None, typer.Argument(help=f"of {', '.join(JOBS)}; all by default")] = None,
-    power: Annotated[bool, typer.Option(help="lose the power instead of killing the process")] = False,
-    every: Annotated[int, typer.Option(min=1, help="operations, of which one is taken")] = 1,
-) -> None:
-    """Every crash point of these jobs; prints how many there were, and what was wrong."""
-    console = Console(soft_wrap=True, highlight=False)
-    wrong = 0
-    for name in names or JOBS:
-        folder = Path(tempfile.mkdtemp())
-        began = time.monotonic()
-        if power:
-            found = power_lost(JOBS[name], folder, every=every)
-        else:
-            points = range(1, 1_000_000, every)
-            found = crash_everywhere(JOBS[name], folder, points=points)
-        shutil.rmtree(folder)
-        wrong += len(found.faults)
-        what = "losses of power" if power else "crash points"
-        for fault in found.faults[:20]:
-            console.print(f"fault: {fault}", markup=False)
-        console.print(
-            f"{name}: {found.points} {what}, {len(found.faults)} faults, {time.monotonic() - began:.0f} s"
-        )
-    if wrong:
-        raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    from tests.ray_jobs.crash_campaigns import app as importable  # jobs are pickled by their module's name
-
-    importable()

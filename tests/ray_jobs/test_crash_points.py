@@ -1,5 +1,5 @@
 """Whole jobs, killed with SIGKILL or by a loss of power at chosen operations; `python -m
-tests.ray_jobs.crash_campaigns` takes all of them.
+tests.ray_jobs` takes all of them.
 
 Compaction and the guard's calls have theirs in `tests/test_mutants.py`.
 """
