@@ -96,7 +96,7 @@ class Bench:
 
     @property
     def num_frames(self) -> int:
-        return 9 if self.toy else 81
+        return 5 if self.toy else 81
 
     @property
     def tokens(self) -> int:
@@ -163,8 +163,8 @@ def matmul(bench: Bench) -> Iterator[Row]:
 def flow_networks(bench: Bench) -> Iterator[Row]:
     """The camera filter over one clip."""
     for name, build, folder in (
-        ("raft", Raft, flow.raft_folder),
-        ("unimatch", UniMatch, flow.unimatch_folder),
+        ("RAFT large", Raft, partial(flow.raft_folder, large=not bench.toy)),
+        ("UniMatch", UniMatch, flow.unimatch_folder),
     ):
         model: Any = build(
             model=str(folder(bench.folder / name)), device=str(bench.device), height=bench.shape[0] // 2

@@ -135,7 +135,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "BSD-3-Clause",
             "RAFT large, torchvision's",
             num_gpus=0.25,
-            seconds=1.8,
+            seconds=3.5,
             checkpoints={"model": "torchvision/raft_large"},
             **(_TORCH | {"imports": ("torch", "torchvision")}),
         ),

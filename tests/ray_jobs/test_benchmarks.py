@@ -105,8 +105,8 @@ def test_gpu_models_runs_every_case_at_toy_size() -> None:
         "SAM 3",
         "Qwen3-VL",
         "EditScore",
-        "raft",
-        "unimatch",
+        "RAFT",
+        "UniMatch",
     ):
         assert model in printed
     assert "skipped" not in printed
