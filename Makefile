@@ -27,8 +27,10 @@ help:
 demo: $(VENV)/light.stamp
 	$(PY) -m ray_jobs demo $(if $(SOURCES),--sources "$(SOURCES)") $(if $(ROOT),--root "$(ROOT)")
 
+# two files at once, but for those that start Ray, which takes all cores itself
 test: lint
-	$(PY) -m pytest --durations=15
+	OMP_NUM_THREADS=1 $(PY) -m pytest --ignore=tests/ray_jobs --numprocesses=2 --dist=loadfile
+	$(PY) -m pytest tests/ray_jobs --durations=15
 
 lint: $(VENV)/test.stamp
 	$(PY) -m ruff check .

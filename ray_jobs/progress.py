@@ -138,17 +138,20 @@ class Progress:
         count = self.counts[name]
         if not count.entered:
             return 0.0
-        return max(self._expected(name) - count.entered, 0.0) / self._rate(count)
+        return (self._expected(name) - count.entered) / self._rate(count)
 
     def _expected(self, name: str) -> float:
-        """What will enter: the plan's total, scaled by what the actors before let through so far."""
+        """What will enter: the plan's total, scaled by what the actors before let through so far.
+
+        At least what has entered: a continued run sees of the actors before only what was not good already.
+        """
         share = 1.0
         for other, count in self.counts.items():
             if other == name:
                 break
             if count.entered:
                 share *= count.done / count.entered
-        return self._totals[name] * share
+        return max(self._totals[name] * share, float(self.counts[name].entered))
 
     def _watch(self) -> None:
         last = time.monotonic()

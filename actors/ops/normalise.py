@@ -231,25 +231,8 @@ def _check_file(path: Path, limits: DecodeLimits) -> None:
 
 
 def _run_child(order: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
-    # A clean interpreter, not a fork: no sockets, locks or secrets of the worker, own limits from the start.
-    order["import_paths"] = list(_import_paths())
-    environment = {
-        "PATH": os.defpath,
-        "LC_ALL": "C.UTF-8",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
     try:
-        child = subprocess.run(
-            [sys.executable, "-I", "-B", str(CHILD)],
-            input=json.dumps(order).encode("ascii"),
-            capture_output=True,
-            cwd="/",
-            env=environment,
-            timeout=limits.wall_s,
-            start_new_session=True,
-            check=False,
-        )
+        child = exec_child(order, limits)
     except subprocess.TimeoutExpired as error:
         raise SampleError(f"decoding did not end within {limits.wall_s:g} s (wall_s)") from error
     if child.returncode < 0:
@@ -261,6 +244,27 @@ def _run_child(order: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
         raise RuntimeError(f"the decode child itself failed (exit code {child.returncode}): {tail}")
     reply: dict[str, Any] = json.loads(child.stdout)
     return reply
+
+
+def exec_child(order: dict[str, Any], limits: DecodeLimits) -> subprocess.CompletedProcess[bytes]:
+    """Runs the order in a clean interpreter, not a fork: no sockets, locks or secrets of the worker, its own
+    limits from the start. Raises subprocess.TimeoutExpired after `limits.wall_s`.
+    """
+    return subprocess.run(
+        [sys.executable, "-I", "-B", str(CHILD)],
+        input=json.dumps({**order, "import_paths": list(_import_paths())}).encode("ascii"),
+        capture_output=True,
+        cwd="/",
+        env={
+            "PATH": os.defpath,
+            "LC_ALL": "C.UTF-8",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        },
+        timeout=limits.wall_s,
+        start_new_session=True,
+        check=False,
+    )
 
 
 def _death_reason(number: int, limits: DecodeLimits) -> str:

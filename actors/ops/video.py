@@ -26,6 +26,7 @@ import av
 import av.error
 import cv2
 import numpy as np
+from av.container.input import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -148,7 +149,7 @@ class VideoClip:
     @cached_property
     def _probe(self) -> _Probe:
         try:
-            with av.open(str(self._path.absolute()), mode="r") as container:
+            with self._open() as container:
                 stream = _video_stream(container.streams.video, self._path)
                 num_frames = stream.frames
                 if num_frames == 0:
@@ -187,12 +188,23 @@ class VideoClip:
 
     def _decoded(self) -> Iterator[VideoFrame]:
         try:
-            with av.open(str(self._path.absolute()), mode="r") as container:
+            with self._open() as container:
                 stream = _video_stream(container.streams.video, self._path)
                 stream.thread_count = 1
                 yield from container.decode(stream)
         except (av.error.FFmpegError, OSError) as error:
             raise SampleError(f"{self._path.name}: cannot be decoded: {error}") from error
+
+    def _open(self) -> InputContainer:
+        """As a video file and nothing else, whatever its bytes are; its texts may be in any encoding."""
+        return av.open(
+            str(self._path.absolute()),
+            metadata_errors="replace",
+            options={
+                "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm",
+                "protocol_whitelist": "file",
+            },
+        )
 
     def _scaled_size(self, height: int | None) -> tuple[int | None, int | None]:
         if height is None or height == self.height:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
-from actors.ops.made_clips import make_demo_sources
-from actors.ops.video import VideoClip, encode_video
+from actors.ops.made_clips import BROKEN_NAME, MADE_CLIPS, made_frames
+from actors.ops.video import encode_video
 from tests.ray_jobs.commands import FRAMES, SHORT, job
 
 
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's clips, cut to the shortest length that is allowed."""
-    made = make_demo_sources(tmp_path_factory.mktemp("made"))
+    """The first frames of the demo's clips, and a broken file."""
     folder = tmp_path_factory.mktemp("sources")
-    for path in made:
-        if path.suffix != ".mp4":
-            continue
-        if "broken" in path.name:
-            (folder / path.name).write_bytes(path.read_bytes())
-        else:
-            frames = list(VideoClip(path).frames())[:FRAMES]
-            encode_video(frames, folder / path.name, fps=16)
+    for clip in MADE_CLIPS:
+        encode_video(itertools.islice(made_frames(clip), FRAMES), folder / f"{clip.name}.mp4", fps=16)
+    whole = (folder / f"{MADE_CLIPS[-1].name}.mp4").read_bytes()
+    (folder / BROKEN_NAME).write_bytes(whole[: len(whole) // 2])
     return folder
 
 

@@ -82,9 +82,10 @@ def test_running_again_does_nothing_and_starts_no_ray(sources: Path, finished: P
     assert sum(table.num_rows for table in state_of(finished).settled.values()) == parts
 
 
-def test_killed_and_continued_gives_the_bytes_of_a_run_that_was_not(
+def test_killed_as_functions_and_continued_as_pools_gives_the_bytes_of_a_run_that_was_not(
     sources: Path, finished: Path, tmp_path: Path
 ) -> None:
+    """The second run writes its parts as Ray tasks."""
     root = tmp_path / "killed"
     arguments = command("synthesize", "--sources", sources, "--output", root, *SHORT)
     run = subprocess.Popen(
@@ -100,7 +101,10 @@ def test_killed_and_continued_gives_the_bytes_of_a_run_that_was_not(
     state = state_of(root)
     before = {actor.__name__: good_rows(state, actor.__name__) for actor in PIPELINE}
     moment = acknowledged(str(root))
-    assert job("synthesize", "--sources", sources, "--output", root, *SHORT).returncode == 3
+    other = ("--set", "execution=pools", "--set", "release.task_bytes=0")
+    result = job("synthesize", "--sources", sources, "--output", root, *SHORT, *other)
+    assert result.returncode == 3, result.stdout + result.stderr
+    assert "written as Ray tasks" in result.stdout
     assert released(root) == released(finished)
     assert before["BackgroundAnimator"]
     assert judge(str(root), [moment]) == Losses()
@@ -122,17 +126,6 @@ def good_rows(state: RootState, actor: str) -> dict[str, tuple[int, str]]:
     """Run and part of each good result that counts, by key."""
     rows = state.settled[actor].to_pylist()
     return {row["key"]: (row["run"], row["part"]) for row in rows if row["outcome"] == "ok"}
-
-
-def test_pools_and_parts_as_ray_tasks_give_the_same_release_as_functions(
-    sources: Path, finished: Path, tmp_path: Path
-) -> None:
-    root = tmp_path / "pools"
-    other = ("--set", "execution=pools", "--set", "release.task_bytes=0")
-    result = job("synthesize", "--sources", sources, "--output", root, *SHORT, *other)
-    assert result.returncode == 3, result.stdout + result.stderr
-    assert "written as Ray tasks" in result.stdout
-    assert released(root) == released(finished)
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(sources: Path, tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ from tests.ray_jobs.commands import FRAMES, tree
 @pytest.fixture(scope="module")
 def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    raw = {"themes": ["location", "season"], "actors": whole_pipeline(folder, num_frames=FRAMES)}
+    actors = {**whole_pipeline(folder, num_frames=FRAMES), "Ingest": {"min_frames": FRAMES}}
+    raw = {"themes": ["location", "season"], "actors": actors}
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(raw))
     return path
