@@ -44,6 +44,10 @@ def decoding(step: Callable[[], T], what: str) -> T:
         if error.errno == errno.ENOMEM:
             raise MemoryError from error
         raise UnreadableError(f"{what}: {error.strerror}") from error
+    except OSError as error:  # of our file object: the demuxer was sent before its beginning
+        if error.errno != errno.EINVAL:
+            raise
+        raise UnreadableError(f"{what}: it points outside of itself") from error
     except (ValueError, OverflowError) as error:  # PyAV's own refusals of impossible values
         raise UnreadableError(f"{what}: {error}") from error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ from typing import Any
 import pytest
 
 from actors.ops import normalise as normalising
+from actors.ops.containers import UnreadableError
 from actors.ops.normalise import DecodeLimits
+from actors.ops.source_frames import decoding
 from benchmarks.fuzz import KINDS, campaign, made_seed, mutated, run_case
 
 
@@ -67,3 +71,13 @@ def test_a_text_of_the_file_that_is_no_utf8_harms_nothing(tmp_path: Path) -> Non
     )
     assert clip.kept_bytes
     assert clip.num_frames == 17
+
+
+def test_a_demuxer_that_is_sent_outside_of_its_file_is_the_files_fault_and_a_broken_disk_is_not() -> None:
+    def read(number: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(UnreadableError, match="damaged: it points outside of itself"):
+        decoding(lambda: read(errno.EINVAL), "damaged")
+    with pytest.raises(OSError, match="Input/output error"):
+        decoding(lambda: read(errno.EIO), "damaged")
