@@ -10,6 +10,9 @@ VENV    ?= .venv
 SOURCES ?=
 ROOT    ?=
 
+# Where this is set, every process of Ray compiles anew what it imports: torch and diffusers take 10 s
+export PYTHONDONTWRITEBYTECODE =
+
 PY  := $(VENV)/bin/python
 # without --no-compile half of the time goes into byte code of modules that nobody imports
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt

@@ -14,12 +14,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from actors.ingest import path_of
+from actors.ops.video import encode_video
 from actors.pipeline import resolve, thresholds
 from actors.roles import SampleError
 from actors.store import LocalStore, Store, StoreError, open_root
@@ -40,7 +42,7 @@ from ray_jobs.sources import (
 )
 from ray_jobs.verify import verify
 from schemas.config import ConfigError, RunConfig
-from tests.actors.clips import HOSTILE
+from tests.actors.clips import HOSTILE, counted_frames
 from tests.ray_jobs.commands import ROOT, command, environment, job, tree
 from tests.ray_jobs.small_root import make_root, redo
 
@@ -411,6 +413,24 @@ def test_every_hostile_file_ends_as_failed_with_a_reason_and_nothing_is_written_
     given_up = job(*arguments, "--no-publish", "--set", "max_failures=1")
     assert (given_up.returncode, "nothing left to do" in given_up.stdout) == (3, True)
     assert f"{len(uris)} begun and unfinished" in job(*arguments, "--dry-run").stdout
+    a_mended_source_is_replayed_alone(root, sources / "text.mp4")
+
+
+def a_mended_source_is_replayed_alone(root: Path, source: Path) -> None:
+    """It goes through the stream, to the gate that a moving camera closes; the other letters stay."""
+    before = pq.read_table(root / "manifest/failed.parquet").to_pylist()
+    frames = counted_frames(17, (1280, 720))
+    moving = (np.roll(frame, (0, 9 * index), (0, 1)) for index, frame in enumerate(frames))
+    encode_video(moving, source, fps=16)
+    result = job("retry", root, "--where", f"actor = 'Ingest' and source_uri like '%/{source.name}'")
+    assert result.returncode == 0, result.stdout + result.stderr
+    after = pq.read_table(root / "manifest/failed.parquet").to_pylist()
+    (mended,) = [letter for letter in before if letter not in after]
+    assert Path(mended["source_uri"]).name == source.name
+    assert len(after) == len(before) - 1
+    fates = {row["sample_id"]: row["status"] for row in state_of(root).verdicts().to_pylist()}
+    assert fates.pop(mended["sample_id"]) == "rejected"
+    assert set(fates.values()) == {"failed"}
 
 
 @pytest.mark.parametrize(
@@ -459,5 +479,10 @@ def test_a_run_stopped_by_a_signal_says_so_and_leaves_the_root_free(
     _, said = run.communicate(timeout=60)
     assert run.returncode == code, said
     assert "stopped; the same command continues" in said
-    (note,) = root.glob("journal/runs/*.ended.json")
-    assert "error" in json.loads(note.read_text())
+    (end,) = root.glob("journal/runs/*.ended.json")
+    assert "error" in json.loads(end.read_text())
+    if number == signal.SIGTERM:
+        left = sorted(path.name for path in root.glob("journal/attempts/*/*"))
+        assert not left, "a call in hand was cut off: its note is there, its result is not"
+        journaled = state_of(root).settled["Ingest"].num_rows
+        assert 0 < journaled < 40, "it was over before it was stopped"

@@ -53,7 +53,9 @@ def sixteen_gpus() -> Iterator[None]:
 
 
 def planned_with(config_file: Path, gpus: int) -> RunConfig:
-    return load_config(config_file, [f"gpus={gpus}"])
+    """Two workers a generator at most: sixteen would each load torch, for two samples."""
+    pools = ["BackgroundAnimator.pool_size=2", "VideoGenerator.pool_size=2"] if gpus > 2 else []
+    return load_config(config_file, [f"gpus={gpus}", *pools])
 
 
 def test_the_number_of_gpus_changes_the_phases_and_not_the_bytes(
