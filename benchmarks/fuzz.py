@@ -15,7 +15,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import struct
 import subprocess
 import tempfile
@@ -315,7 +314,6 @@ def main(
     exec_: Annotated[bool, typer.Option("--exec", help="start each child as Ingest does")] = False,
 ) -> None:
     """Run a campaign; exit code 1 where anything went wrong."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     console = Console(width=120)
     numbers = range(cases) if only is None else [only]
     started = time.perf_counter()
