@@ -122,6 +122,8 @@ def resolve(config: RunConfig) -> tuple[PlannedActor, ...]:
         recipe = actor.recipe(knobs, revision(spec, knobs) if spec else "", config.seed)
         elsewhere = WHERE_OPTIONS | (weight_options(spec) if spec else frozenset())
         recipe["options"] = {key: value for key, value in knobs.options.items() if key not in elsewhere}
+        if spec is not None and spec.checkpoints:
+            recipe["weights"] = pinned_weights(spec, knobs)
         item = PlannedActor(actor, knobs, spec, recipe)
         check_gpus(item)
         planned.append(item)
@@ -139,16 +141,28 @@ def check_gpus(item: PlannedActor) -> None:
         )
 
 
-def revision(spec: BackendSpec, config: ActorConfig) -> str:
-    """What made an actor's results, as fingerprint and manifest have it: our code's revision, the weights
-    with the commit that the config pins, the version of the questions.
-    """
-    words = [spec.revision]
+def pinned_weights(spec: BackendSpec, config: ActorConfig) -> list[str]:
+    """The weights behind an actor's results as `repository@commit`, or with `UNPINNED`."""
+    words = []
     for weights in weights_of(spec, config.options):
-        known = CHECKPOINTS.get(weights.model)
-        pin = known.revision or (known.published.sha256[:12] if known.published else "") if known else ""
-        which = weights.revision or pin
+        which = weights.revision or pin_of(weights.model)
         words.append(f"{weights.model}@{which}" if which else f"{weights.model}{UNPINNED}")
+    return words
+
+
+def pin_of(model: str) -> str:
+    """The commit or digest that the table pins for a repository; empty without one."""
+    known = CHECKPOINTS.get(model)
+    if known is None:
+        return ""
+    return known.revision or (known.published.sha256[:12] if known.published else "")
+
+
+def revision(spec: BackendSpec, config: ActorConfig) -> str:
+    """What made an actor's results, as fingerprint and manifest have it: our code's revision, the weights,
+    the version of the questions.
+    """
+    words = [spec.revision, *pinned_weights(spec, config)]
     if spec.asks:
         words.append(spec.asks)
     return " ".join(words)

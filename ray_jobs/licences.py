@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from actors.backends import BACKENDS, weights_of
+from actors.backends import BACKENDS
 from actors.backends.catalogue import CHECKPOINTS
 from actors.pipeline import PIPELINE
 from schemas.gates import Rows, Step
@@ -35,10 +35,10 @@ def backend_licence(recipe: Mapping[str, Any]) -> str | None:
     spec = BACKENDS.get((role, str(recipe.get("backend"))))
     if spec is None:
         return UNKNOWN
-    weights = weights_of(spec, recipe.get("options") or {})
+    weights = [word.rpartition("@")[0] for word in recipe.get("weights") or ()]
     if not weights:
         return spec.licence
-    found = {entry.licence if (entry := CHECKPOINTS.get(item.model)) else UNKNOWN for item in weights}
+    found = {entry.licence if (entry := CHECKPOINTS.get(model)) else UNKNOWN for model in weights}
     return max(found, key=_weight)
 
 

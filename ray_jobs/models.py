@@ -88,12 +88,13 @@ def require_weights(planned: Sequence[PlannedActor]) -> None:
 
 
 def say_unpinned(planned: Sequence[PlannedActor], console: Console) -> None:
-    """Names the weights that no revision pins: a run that goes on later may find others under their name."""
-    words = {word for item in planned for word in item.recipe["revision"].split() if word.endswith(UNPINNED)}
+    """Names the weights of which nothing says which they are: each worker loads what it has of them."""
+    words = {word for item in planned for word in item.recipe.get("weights", ()) if word.endswith(UNPINNED)}
     if words:
         names = ", ".join(sorted(word.removesuffix(UNPINNED) for word in words))
         console.print(
-            f"no revision pins {names}; `models --fetch` prints the one that is here, for the config",
+            f"no revision pins {names}, and this machine has none to go by: each worker loads what it has; "
+            "`models --fetch` prints the revision, for the config",
             style="yellow",
             markup=False,
             highlight=False,

@@ -22,10 +22,11 @@ from actors.store import Store, is_root, open_root, open_store
 from ray_jobs.licences import backend_licence
 from ray_jobs.models import require_weights, say_unpinned
 from ray_jobs.phases import Phase, cut, entering, gpus_known, measured_seconds, undone
+from ray_jobs.pins import pin_weights
 from ray_jobs.plan import Work, deadly, stream_rows, work_left
 from ray_jobs.progress import ActorCount, Progress
 from ray_jobs.root import SAMPLES, RootState, compact, read_root, read_samples, read_settled, write_samples
-from ray_jobs.runs import RunRecord, check_redo, check_run, ended, open_run
+from ray_jobs.runs import RunRecord, check_redo, check_run, ended, newest_run, open_run
 from ray_jobs.sources import SourceEntry, plan_samples, planned_otherwise
 from schemas.config import RunConfig
 
@@ -58,6 +59,9 @@ def synthesize(
         entries, config, SAMPLES.empty_table()
     )  # what is wrong with the list is said before any work
     store = open_root(root, create=True)
+    before = newest_run(store)
+    config = pin_weights(config, before.run_config() if before else None)
+    planned = resolve(config)
     record = open_run(store, "synthesize", config, redo=redo, planned=planned)
     with ended(store, record) as summary:
         result = _fill(store, record, entries, planned, config, console)
@@ -183,9 +187,10 @@ def print_plan(
     root: str, entries: Sequence[SourceEntry], config: RunConfig, console: Console, *, redo: str | None = None
 ) -> None:
     """What `--dry-run` shows; writes nothing and starts nothing."""
-    planned = resolve(config)
     store = open_store(root)
     state = read_root(store) if is_root(store) else None
+    config = pin_weights(config, state.record.run_config() if state else None)
+    planned = resolve(config)
     if state is not None:
         generations = check_run(store, state.record, config, planned, redo)
         record = replace(state.record, generations=generations)

@@ -323,16 +323,26 @@ MORE_WEIGHTS = ("adapter", "lightx2v")
 """Options that name weights beside those of `BackendSpec.checkpoints`."""
 
 
-def weights_of(spec: BackendSpec, options: Mapping[str, Any]) -> tuple[Weights, ...]:
-    """What a backend loads with these options; `OPTION_revision` (of `model`: `revision`) pins each."""
+def named_weights(spec: BackendSpec, options: Mapping[str, Any]) -> dict[str, Weights]:
+    """What a backend loads with these options, by the option that names it (or would)."""
     named = {option: options.get(option, repository) for option, repository in spec.checkpoints.items()}
     if spec.checkpoints:
         named |= {option: options[option] for option in MORE_WEIGHTS if option in options}
-    return tuple(
-        Weights(str(model), options.get("revision" if option == "model" else f"{option}_revision"))
+    return {
+        option: Weights(str(model), options.get(revision_option(option)))
         for option, model in named.items()
         if model is not None
-    )
+    }
+
+
+def revision_option(option: str) -> str:
+    """The option that pins the weights which `option` names."""
+    return "revision" if option == "model" else f"{option}_revision"
+
+
+def weights_of(spec: BackendSpec, options: Mapping[str, Any]) -> tuple[Weights, ...]:
+    """What a backend loads with these options."""
+    return tuple(named_weights(spec, options).values())
 
 
 def weight_options(spec: BackendSpec) -> frozenset[str]:
@@ -342,7 +352,7 @@ def weight_options(spec: BackendSpec) -> frozenset[str]:
     if not spec.checkpoints:
         return frozenset()
     names = {*spec.checkpoints, *MORE_WEIGHTS}
-    return frozenset(names | {"revision"} | {f"{name}_revision" for name in names})
+    return frozenset(names | {revision_option(name) for name in names})
 
 
 def backend_spec(role: str, name: str) -> BackendSpec:

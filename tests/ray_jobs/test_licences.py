@@ -44,10 +44,6 @@ def manifest(root: Path) -> dict[str, dict[str, object]]:
     return {row["sample_id"][-1]: row for row in rows}
 
 
-def recipe(**changes: object) -> dict[str, object]:
-    return {"actor": "FirstFrameEditor", "backend": "flux2_klein", "options": {}, **changes}
-
-
 def test_publish_warns_of_stricter_unknown_and_missing_licences_and_only_of_those(root: Path) -> None:
     assert publish(str(root)).warnings == [
         "1 accepted with sources under cc-by-nc-4.0, stricter than the release's cc-by-4.0 (non-commercial)",
@@ -100,12 +96,17 @@ def test_regate_goes_by_the_allowed_licences_too(root: Path) -> None:
 
 
 def test_the_licence_of_a_backend_is_that_of_the_weights_it_loads() -> None:
-    assert backend_licence(recipe()) == "flux-non-commercial"
-    small = recipe(options={"model": "black-forest-labs/FLUX.2-klein-4B"})
-    assert backend_licence(small) == "Apache-2.0"
-    assert backend_licence(recipe(options={"model": "/weights/mine"})) == UNKNOWN
-    assert backend_licence(recipe(backend="of a later version")) == UNKNOWN
-    assert backend_licence(recipe(actor="Ingest")) is None
+    def edited_by(**options: object) -> str | None:
+        chosen = {"FirstFrameEditor": {"backend": "flux2_klein", "options": options}}
+        return {item.name: backend_licence(item.recipe) for item in resolve(RunConfig(actors=chosen))}[
+            "FirstFrameEditor"
+        ]
+
+    assert edited_by() == "flux-non-commercial"
+    assert edited_by(model="black-forest-labs/FLUX.2-klein-4B") == "Apache-2.0"
+    assert edited_by(model="/my weights/mine") == UNKNOWN
+    assert backend_licence({"actor": "FirstFrameEditor", "backend": "of a later version"}) == UNKNOWN
+    assert backend_licence({"actor": "Ingest"}) is None
     embedded = [backend_licence(item.recipe) for item in resolve(RunConfig())]
     assert set(embedded) == {"Apache-2.0", None}
 

@@ -1,0 +1,97 @@
+"""Weights that a config does not pin: a root stays with those that its first run had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import constants
+from rich.console import Console
+from safetensors.torch import save_file
+
+from actors.pipeline import PlannedActor, resolve
+from ray_jobs.models import require_weights, say_unpinned
+from ray_jobs.pins import pin_weights
+from ray_jobs.settings import load_config
+from schemas.config import ConfigError, RunConfig
+from tests.ray_jobs.commands import ROOT
+
+OLD, NEW = "0" * 39 + "1", "0" * 39 + "2"
+HUB = "mine/tracker"
+
+
+def tracked_by(**options: Any) -> RunConfig:
+    return RunConfig(actors={"ForegroundTracker": {"backend": "sam2", "options": options}})
+
+
+def tracker(config: RunConfig) -> PlannedActor:
+    return next(item for item in resolve(config) if item.name == "ForegroundTracker")
+
+
+def weights(folder: Path, values: int) -> Path:
+    folder.mkdir(parents=True)
+    save_file({"a": torch.zeros(values)}, folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hub cache with two commits of one repository, the older one its `main`."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    folder = tmp_path / "hub" / "models--mine--tracker"
+    for commit in (OLD, NEW):
+        weights(folder / "snapshots" / commit, 2)
+    (folder / "refs").mkdir()
+    (folder / "refs/main").write_text(OLD)
+    return folder
+
+
+def test_the_commit_that_is_here_is_written_into_config_and_recipe(cache: Path) -> None:
+    pinned = pin_weights(tracked_by(model=HUB, device="cpu"), None)
+    assert pinned.actors["ForegroundTracker"]["options"] == {"model": HUB, "device": "cpu", "revision": OLD}
+    assert tracker(pinned).recipe["weights"] == [f"{HUB}@{OLD}"]
+    console = Console(record=True)
+    say_unpinned(resolve(pinned), console)
+    assert console.export_text() == ""
+
+
+def test_a_root_stays_with_its_commit_when_the_cache_moves_on(cache: Path) -> None:
+    before = pin_weights(tracked_by(model=HUB), None)
+    (cache / "refs/main").write_text(NEW)
+    assert pin_weights(tracked_by(model=HUB), before) == before
+    assert f"{HUB}@{NEW}" in tracker(pin_weights(tracked_by(model=HUB), None)).recipe["weights"]
+    (cache / "snapshots" / OLD / "model.safetensors").unlink()
+    (cache / "snapshots" / OLD).rmdir()
+    with pytest.raises(ConfigError, match=f"{OLD} are not on this machine.*{NEW} of it"):
+        require_weights([tracker(pin_weights(tracked_by(model=HUB), before))])
+
+
+def test_a_root_that_began_where_no_weights_were_goes_on_so(cache: Path) -> None:
+    assert pin_weights(tracked_by(model=HUB), tracked_by(model=HUB)) == tracked_by(model=HUB)
+    other = pin_weights(tracked_by(model=HUB), tracked_by(model="mine/other"))
+    assert other.actors["ForegroundTracker"]["options"]["revision"] == OLD
+
+
+def test_a_folder_is_pinned_by_what_it_holds(tmp_path: Path) -> None:
+    folder = weights(tmp_path / "own", 2)
+    pinned = pin_weights(tracked_by(model=str(folder)), None)
+    require_weights([tracker(pinned)])
+    save_file({"a": torch.zeros(3)}, folder / "model.safetensors")
+    assert pin_weights(tracked_by(model=str(folder)), pinned) == pinned
+    with pytest.raises(ConfigError, match="is not the checkpoint that the config pins"):
+        require_weights([tracker(pinned)])
+
+
+def test_what_config_or_table_pins_and_what_is_not_here_stays(cache: Path) -> None:
+    paper = load_config(ROOT / "configs/sparkle.yaml")
+    for config in (
+        tracked_by(),
+        tracked_by(model=HUB, revision=NEW),
+        tracked_by(model="s3://bucket/weights"),
+        tracked_by(model="mine/nowhere"),
+        RunConfig(),
+        paper,
+    ):
+        assert pin_weights(config, None) == config
