@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,7 +66,7 @@ class Describer(Actor[ActorConfig]):
 
     def process(self, sample: Sample) -> Added:
         with Path(self.config.options["calls"]).open("a") as calls:
-            calls.write(f"{sample.key}\n")
+            calls.write(f"{sample.key} {time.time()}\n")
         time.sleep(self.config.options["seconds"])
         prompt = sample.value("given_prompt")
         if prompt is not None:
@@ -93,8 +94,20 @@ class Outcome:
     """The describer's journal rows, by key."""
     followed: set[str]
     """Keys that came through the second actor."""
-    calls: list[str]
-    """Keys in the order in which the describer began to work on them."""
+    calls: list[tuple[str, float]]
+    """Keys with the time at which the describer began to work on them, in order."""
+
+    def pauses(self) -> list[float]:
+        """Seconds from a sample's call that was made alone, and died, to the next try of it."""
+        tries: dict[str, list[float]] = {}
+        for key, began in self.calls:
+            tries.setdefault(key, []).append(began)
+        return [
+            after - before
+            for row in self.results.values()
+            if row["error_class"] == "WorkerDiedError"
+            for before, after in pairwise(tries[row["key"]][1:])
+        ]
 
 
 def run(
@@ -143,7 +156,7 @@ def run(
         ended - started,
         {key: row for key, row in _journaled(root, Describer).items() if key in keys},
         keys & _journaled(root, Follower).keys(),
-        calls.read_text().split(),
+        [(key, float(began)) for key, began in map(str.split, calls.read_text().splitlines())],
     )
 
 
@@ -194,6 +207,8 @@ def main(
         f"without poison {clean.seconds:.1f} s, with {poisoned.seconds:.1f} s; {deaths} deaths by name; "
         f"{len(poisoned.calls) - samples} of {len(poisoned.calls)} calls were repeats"
     )
+    if pauses := poisoned.pauses():
+        console.print(f"from a death to the next try: {', '.join(f'{pause:.2f}' for pause in pauses)} s")
 
 
 if __name__ == "__main__":
