@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from actors.backends import BACKENDS
+from actors.backends import BACKENDS, BackendSpec
 from actors.backends.catalogue import CHECKPOINTS
 from actors.pipeline import PIPELINE
 from schemas.gates import Rows, Step
@@ -35,10 +35,14 @@ def backend_licence(recipe: Mapping[str, Any]) -> str | None:
     spec = BACKENDS.get((role, str(recipe.get("backend"))))
     if spec is None:
         return UNKNOWN
-    weights = [word.rpartition("@")[0] for word in recipe.get("weights") or ()]
-    if not weights:
+    return weights_licence(spec, [word.rpartition("@")[0] for word in recipe.get("weights") or ()])
+
+
+def weights_licence(spec: BackendSpec, models: Collection[str]) -> str:
+    """The licence that binds most of those under which a backend's weights are published."""
+    if not models:
         return spec.licence
-    found = {entry.licence if (entry := CHECKPOINTS.get(model)) else UNKNOWN for model in weights}
+    found = {entry.licence if (entry := CHECKPOINTS.get(model)) else UNKNOWN for model in models}
     return max(found, key=_weight)
 
 

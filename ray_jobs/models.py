@@ -21,9 +21,11 @@ from actors.backends.checkpoints import (
     CheckpointError,
     checkpoint_folder,
     folder_identity,
+    refuse_commit,
     require_safetensors,
 )
 from actors.pipeline import UNPINNED, PlannedActor, resolve
+from ray_jobs.licences import weights_licence
 from schemas.config import ConfigError, RunConfig, nearest
 
 
@@ -77,10 +79,11 @@ def require_weights(planned: Sequence[PlannedActor]) -> None:
     missing: dict[str, str] = {}
     for item in planned:
         for weights in weights_of(item.backend, item.config.options) if item.backend else ():
-            if weights.model.startswith(MIRROR):
-                continue  # copied when it is loaded
             try:
-                place_of(weights)
+                if weights.model.startswith(MIRROR):  # copied when it is loaded
+                    refuse_commit(weights.model, weights.revision)
+                else:
+                    place_of(weights)
             except CheckpointError as error:
                 missing[weights.model] = str(error)
     if missing:
@@ -139,11 +142,10 @@ def _rows(choice: Choice) -> Iterator[tuple[str, ...]]:
 
 
 def _licence(choice: Choice) -> str:
-    """Of the model that is chosen, which the backend's own names only for its default."""
-    entry = CHECKPOINTS.get(choice.weights[0].model) if choice.weights else None
-    if entry is None:
-        return choice.spec.licence
-    return f"{entry.licence}, gated" if entry.gated else entry.licence
+    """Of the weights that are chosen."""
+    models = [weights.model for weights in choice.weights]
+    gated = any(entry.gated for model in models if (entry := CHECKPOINTS.get(model)))
+    return weights_licence(choice.spec, models) + (", gated" if gated else "")
 
 
 def _packages(spec: BackendSpec) -> str:
@@ -152,7 +154,9 @@ def _packages(spec: BackendSpec) -> str:
     gone = missing_packages(spec)
     if not gone:
         return "installed"
-    return f"{', '.join(gone)} missing: pip install -e '.[{spec.extra}]'"
+    # sam2 is built against torch, and two packages come without their own pins: more than one pip line
+    how = "make install-gpu" if spec.extra == "gpu" else f"pip install -e '.[{spec.extra}]'"
+    return f"{', '.join(gone)} missing: {how}"
 
 
 def _where(weights: Weights) -> str:

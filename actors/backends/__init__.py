@@ -38,7 +38,7 @@ class BackendSpec:
     imports: tuple[str, ...] = ()
     """Modules beyond the light set that must be installed where the backend runs."""
     extra: str = ""
-    """The extra of pyproject.toml that brings them."""
+    """The extra of pyproject.toml that brings them; "gpu" stands for all that `make install-gpu` installs."""
     options_of: tuple[str, ...] = ()
     """`module:Class` of what its constructor passes `**options` on to."""
     asks: str = ""
@@ -249,7 +249,8 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             num_gpus=0.5,
             seconds=7.7,
             checkpoints={"model": "facebook/sam3"},
-            **(_TORCH | {"extra": "sam3"}),
+            imports=("torch", "torchvision", "transformers"),
+            extra="sam3",
         ),
         BackendSpec(
             "ControlToVideo",
@@ -304,7 +305,7 @@ BACKENDS: dict[tuple[str, str], BackendSpec] = {
             "EditScore's protocol over an OpenAI-compatible endpoint",
             asks=_EDITSCORE,
             imports=("openai", "editscore"),
-            extra="openai",
+            extra="gpu",
             options_of=("actors.backends.openai_endpoint:OpenAIChat",),
         ),
     )

@@ -22,7 +22,7 @@ import torch
 from diffusers.models.attention_dispatch import AttentionBackendName, attention_backend
 from diffusers.quantizers.pipe_quant_config import PipelineQuantizationConfig
 
-from actors.backends.checkpoints import PICKLES, CheckpointError
+from actors.backends.checkpoints import PICKLES, CheckpointError, listed_files
 from actors.backends.devices import pick_device, pick_dtype, require_gpu_memory
 from actors.roles import Frame, SampleError
 
@@ -234,8 +234,7 @@ def _components(folder: Path) -> list[str]:
 def require_weights(folder: Path) -> None:
     """CheckpointError unless the folder of one model has all of its safetensors files."""
     for index in folder.glob("*.safetensors.index.json"):
-        wanted = set(json.loads(index.read_text())["weight_map"].values())
-        missing = sorted(name for name in wanted if not (folder / name).is_file())
+        missing = [name for name in listed_files(index) if not (folder / name).is_file()]
         if missing:
             raise CheckpointError(f"{folder} lacks {', '.join(missing)}; the download is not complete")
     if not any(folder.glob("*.safetensors")):

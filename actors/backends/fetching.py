@@ -17,6 +17,7 @@ from actors.backends.checkpoints import (
     MIRROR,
     CheckpointError,
     checkpoint_folder,
+    is_folder,
     published_folder,
     wanted,
 )
@@ -36,8 +37,8 @@ def fetch(model: str, revision: str | None = None) -> Path:
         CheckpointError: no network, no such repository or revision, a licence to accept, another digest.
     """
     known = CHECKPOINTS.get(model)
-    if model.startswith(MIRROR) or Path(model).expanduser().is_dir():
-        return checkpoint_folder(model)
+    if model.startswith(MIRROR) or is_folder(model):
+        return checkpoint_folder(model, revision)
     if known and known.published:
         return fetch_published(known.repo, known.published)
     return _fetch_snapshot(model, revision or (known.revision if known else "") or None, known)
@@ -52,7 +53,7 @@ def fetch_published(repo: str, published: PublishedFile) -> Path:
         # torch, which listing and fetching from the hub do not need
         from actors.backends.pickled import convert
     except ImportError as error:
-        raise CheckpointError(f"{repo} is converted by torch: {error}; pip install -e '.[gpu]'") from None
+        raise CheckpointError(f"{repo} is converted by torch: {error}; make install-gpu") from None
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as scratch:
         pickled, made = Path(scratch, "download"), Path(scratch, "made")
@@ -93,7 +94,7 @@ def _fetch_snapshot(model: str, revision: str | None, known: Checkpoint | None) 
             RevisionNotFoundError,
         )
     except ImportError:
-        raise CheckpointError("huggingface_hub is not installed: pip install -e '.[gpu]'") from None
+        raise CheckpointError("huggingface_hub is not installed: make install-gpu") from None
     # of the HTTP library that huggingface_hub is built on, which changes with its version
     transport_error: type[BaseException] = HfHubHTTPError.__bases__[0]
     try:

@@ -70,7 +70,63 @@ def test_pins_are_whole_digests() -> None:
 
 
 def test_a_local_folder_is_itself(tmp_path: Path) -> None:
-    assert checkpoint_folder(str(tmp_path), "any") == tmp_path
+    assert checkpoint_folder(str(tmp_path)) == tmp_path
+    with pytest.raises(CheckpointError, match="not main; with revision: null"):
+        checkpoint_folder(str(tmp_path), "main")
+
+
+def test_a_name_of_the_table_is_the_hubs_whatever_lies_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / KLEIN).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="are not on this machine"):
+        checkpoint_folder(KLEIN)
+
+
+def test_a_link_to_another_snapshot_is_not_the_pinned_one(caches: Path) -> None:
+    old, new = (snapshot(caches, "some/model", digit * 40) for digit in "ab")
+    link = caches / "current"
+    link.symlink_to(old)
+    assert checkpoint_folder(str(link), "a" * 40) == link
+    link.unlink()
+    link.symlink_to(new)
+    with pytest.raises(CheckpointError, match=f"its revision is {'b' * 40}"):
+        checkpoint_folder(str(link), "a" * 40)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ['{"weight_map": {"a": "../x.safetensors"}}', '{"weight_map": {"a": "x.bin"}}', '{"weight_map"', "[]"],
+)
+def test_an_index_that_leads_elsewhere_or_is_broken_is_refused(tmp_path: Path, listed: str) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in ("weights/model.safetensors", "x.safetensors", "weights/x.bin"):
+        (tmp_path / name).write_bytes(WEIGHTS)
+    (folder / "model.safetensors.index.json").write_text(listed)
+    with pytest.raises(CheckpointError, match=r"index\.json (lists|is no index)"):
+        require_safetensors(folder)
+
+
+def test_subfolders_that_are_links_are_seen(tmp_path: Path) -> None:
+    folder, other = tmp_path / "weights", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    (folder / "transformer").symlink_to(other)
+    (other / "round").symlink_to(folder)
+    (other / "model.safetensors").write_bytes(WEIGHTS)
+    require_safetensors(folder)
+    before = folder_identity(folder)
+    (other / "config.json").write_text("{}")
+    assert folder_identity(folder) != before
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 20, WEIGHTS[:20], save({"a": torch.zeros(9)})[:-1]])
+def test_what_is_no_safetensors_has_no_identity(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match="is no safetensors file"):
+        folder_identity(tmp_path)
 
 
 def test_what_is_missing_is_said_with_command_size_licence_and_gate() -> None:
@@ -154,6 +210,8 @@ def test_the_identity_of_a_folder_changes_with_what_is_loaded_and_with_nothing_e
     (folder / "text_encoder" / "config.json").write_text("[]")
     seen.append(folder_identity(folder))
     (folder / "model.safetensors").write_bytes(save({"b": torch.zeros(2, 3)}))
+    seen.append(folder_identity(folder))
+    (folder / "model.safetensors").write_bytes(save({"b": torch.ones(2, 3)}))  # trained on
     seen.append(folder_identity(folder))
     (folder / "text_encoder").rename(folder / "text_encoder_2")
     seen.append(folder_identity(folder))

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from actors.backends import BACKENDS, Weights, backend_spec, weights_of
 from actors.backends.catalogue import CHECKPOINTS
 from actors.pipeline import resolve
-from ray_jobs.models import choices, missing_packages, say_unpinned
+from ray_jobs.models import choices, missing_packages, print_models, say_unpinned
 from ray_jobs.settings import load_config
 from schemas.config import ConfigError, RunConfig
 from tests.actors.hub_servers import COMMIT, hub
@@ -130,6 +130,21 @@ def test_a_named_backend_is_shown_alone_with_the_weights_of_the_config(config: P
     assert only.actors == ("ForegroundTracker",)
     with pytest.raises(ConfigError, match="raft"):
         choices(load_config(config), ["raftt"])
+
+
+def test_weights_of_a_folder_have_no_known_licence_and_missing_packages_a_command_that_brings_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray_jobs.models.missing_packages", lambda spec: ["ptlflow"])
+    tracker = {"backend": "sam2", "options": {"model": str(tmp_path)}}
+    console = Console(record=True, width=400)
+    print_models(choices(RunConfig(actors={"ForegroundTracker": tracker})), console)
+    rows = console.export_text().splitlines()
+    assert [row.split()[3] for row in rows if " sam2 " in row] == ["unknown"]
+    assert all(
+        "make install-gpu" in row for row in rows if " unimatch " in row or " editscore_openai " in row
+    )
+    assert all("pip install -e '.[openai]'" in row for row in rows if " openai " in row)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,18 @@ def test_a_folder_is_pinned_by_what_it_holds(tmp_path: Path) -> None:
         require_weights([tracker(pinned)])
 
 
+def test_a_branch_becomes_its_commit_and_a_moved_one_another(cache: Path) -> None:
+    before = pin_weights(tracked_by(model=HUB, revision="main"), None)
+    assert before == tracked_by(model=HUB, revision=OLD)
+    (cache / "refs/main").write_text(NEW)
+    assert pin_weights(tracked_by(model=HUB, revision="main"), before) == tracked_by(model=HUB, revision=NEW)
+
+
+def test_a_mirror_with_a_commit_is_refused_before_work() -> None:
+    with pytest.raises(ConfigError, match=r"a mirror, which has digests .* set revision: null"):
+        require_weights([tracker(tracked_by(model="s3://bucket/weights", revision=OLD))])
+
+
 def test_what_config_or_table_pins_and_what_is_not_here_stays(cache: Path) -> None:
     paper = load_config(ROOT / "configs/sparkle.yaml")
     for config in (
