@@ -192,7 +192,6 @@ def _failure(question: _Question, answer: ChatAnswer, attempt: int) -> SampleErr
 
 # ---------------------------------------------------------------- reading an answer
 
-_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 _SCORE = re.compile(r"""["']?\bscore["']?\s*[:=]\s*(\[[^\]]*\]|-?[\d.]+(?=\s*[,}\n]))""", re.IGNORECASE)
 _REASONING = re.compile(r"""["']?\breasoning["']?\s*[:=]\s*["']?""", re.IGNORECASE)
 _LIST = re.compile(r"\[[^\]]*\]")
@@ -223,21 +222,35 @@ def read_judgement(text: str, counts: Sequence[int]) -> Judgement | None:
 
 def _fields(text: str) -> dict[str, Any] | None:
     """The object that the answer is, keys in lower case."""
-    match = _OBJECT.search(text)
-    value = _literal(match[0]) if match else None
+    value = _literal(text[text.find("{") : text.rfind("}") + 1])
     return {str(key).lower(): item for key, item in value.items()} if isinstance(value, dict) else None
 
 
 def _literal(text: str) -> Any:
-    """JSON (line breaks in strings allowed) or a Python literal; None for neither."""
+    """JSON (line breaks in strings allowed) or a Python literal; None for neither, and for an object that has
+    a key twice.
+    """
     try:
-        return json.loads(text, strict=False)
+        return json.loads(text, strict=False, object_pairs_hook=_each_key_once)
+    except _TwiceError:
+        return None
     except (ValueError, RecursionError):
         pass
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return None
+
+
+class _TwiceError(ValueError):
+    pass
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = {key.lower(): value for key, value in pairs}
+    if len(found) != len(pairs):
+        raise _TwiceError
+    return found
 
 
 def _marks(value: Any, counts: Sequence[int]) -> tuple[int, ...]:
@@ -249,7 +262,7 @@ def _marks(value: Any, counts: Sequence[int]) -> tuple[int, ...]:
 
 def _mark(value: Any) -> int | None:
     """One mark: an integer, or one written as `23.0` or `"23"`."""
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,3}\s*", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         return None

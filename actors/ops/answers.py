@@ -308,7 +308,9 @@ def _entry(value: Any) -> tuple[str, list[float]] | None:
 
 
 def _four_numbers(raw: Any) -> list[float] | None:
-    """Four finite numbers, flat or as two corners."""
+    """Four finite numbers, flat or as two corners; none where the largest is in 0..1: these are parts of the
+    whole, and would be read as a corner of the picture.
+    """
     if not isinstance(raw, list | tuple):
         return None
     flat = [item for part in raw for item in (part if isinstance(part, list | tuple) else (part,))]
@@ -318,7 +320,8 @@ def _four_numbers(raw: Any) -> list[float] | None:
         numbers = [float(n) for n in flat]
     except OverflowError:
         return None
-    return numbers if all(math.isfinite(n) for n in numbers) else None
+    readable = all(math.isfinite(n) for n in numbers) and not 0 < max(numbers) <= 1
+    return numbers if readable else None
 
 
 _ARTICLES = frozenset(("a", "an", "the"))

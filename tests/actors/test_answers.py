@@ -114,6 +114,7 @@ def test_a_box_without_an_area_is_dropped() -> None:
         "[1, 2, NaN, 4]",
         "[1, 2, 1e999, 4]",
         "[true, 2, 3, 4]",
+        "[0.1, 0.2, 0.9, 0.95]",
     ],
 )
 def test_an_entry_without_four_numbers_is_skipped(box: str) -> None:
