@@ -25,6 +25,7 @@ from ray_jobs.removals import read_removed
 from ray_jobs.remove import artifacts_of
 from ray_jobs.root import read_samples
 from ray_jobs.runs import newest_run
+from ray_jobs.sealing import PLANS, newest_plan
 from ray_jobs.verify_media import MediaChecks
 from schemas import manifest, release
 from schemas.gates import GATES
@@ -53,9 +54,12 @@ def verify(root_or_release: str) -> list[Fault]:
     if not checked.places:
         checked.fault(where, "holds no file of a release: neither an output root nor a copy of a data set")
     WordChecks(checked).run()
-    MediaChecks(checked).run()
+    media = MediaChecks(checked)
+    media.run()
     if checked.complete:
         _taken_down(checked)
+        if media.index is not None:
+            _as_planned(checked, media.index)
     return sorted(set(checked.faults))
 
 
@@ -76,6 +80,44 @@ def _taken_down(checked: Release) -> None:
             checked.fault(
                 release.csv_path(theme), f"{sample} was taken down; the same `remove` again takes it out"
             )
+
+
+def _as_planned(checked: Release, index: pa.Table) -> None:
+    """Parts whose members, by the index, are not those of the newest shard plan; parts and index are compared
+    elsewhere.
+    """
+    listed = index["members"].combine_chunks()
+    members = listed.flatten()
+    columns = {"shard": index["shard"].combine_chunks().take(pc.list_parent_indices(listed))}
+    columns |= {name: members.field(name) for name in ("name", "size_bytes", "sha256")}
+    found = pa.table(columns)
+    try:
+        plan = newest_plan(checked.store)
+        if plan is None:
+            checked.fault(f"../{PLANS}", "the root has no plan of its parts; `publish` makes one")
+            return
+        planned = plan.select(found.schema.names).cast(found.schema)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        checked.fault(f"../{PLANS}", f"the newest plan is unreadable: {str(error).splitlines()[0]}")
+        return
+    if planned.equals(found):
+        return
+    there, wanted = _by_part(found), _by_part(planned)
+    for path in sorted({*there, *wanted}):
+        if there.get(path) != wanted.get(path):
+            names = sorted({str(member[0]) for member in there.get(path, set()) ^ wanted.get(path, set())})
+            checked.fault(
+                path,
+                f"not as the newest shard plan has it: {len(names)} members differ, first {names[0]}; "
+                "`publish` brings the release up to date",
+            )
+
+
+def _by_part(members: pa.Table) -> dict[str, set[tuple[Any, ...]]]:
+    parts: dict[str, set[tuple[Any, ...]]] = {}
+    for part, *member in zip(*(column.to_pylist() for column in members.columns), strict=True):
+        parts.setdefault(part, set()).add(tuple(member))
+    return parts
 
 
 def _opened(root_or_release: str) -> Release:

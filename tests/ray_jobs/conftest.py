@@ -9,7 +9,9 @@ import pytest
 
 from actors.ops.made_clips import BROKEN_NAME, MADE_CLIPS, made_frames
 from actors.ops.video import encode_video
+from ray_jobs.publish import publish
 from tests.ray_jobs.commands import FRAMES, SHORT, job
+from tests.ray_jobs.small_root import make_root
 
 
 @pytest.fixture(scope="session")
@@ -29,4 +31,13 @@ def finished(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("finished") / "root"
     result = job("synthesize", "--sources", sources, "--output", root, *SHORT)
     assert result.returncode == 3, result.stdout + result.stderr  # the broken file fails, the others finish
+    return root
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published root of two themes, three samples each, of which one is rejected."""
+    root = tmp_path_factory.mktemp("pristine") / "root"
+    make_root(root, sources=3, measured={"Sparkle_location_000002": {"edited_frame0_overall": 7.0}})
+    publish(str(root))
     return root
