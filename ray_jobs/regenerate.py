@@ -11,6 +11,7 @@ and the part away, the part, its note, `shards.parquet`. The same command after 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ class Regenerated:
     """Parts that were written: whether their bytes are those that the release had."""
     from_release: list[str] = field(default_factory=list)
     """Artifacts that were taken back from a preview or a tar part."""
+    previews: list[str] = field(default_factory=list)
+    """Previews that are back, by path in the release."""
     remade: Remade = field(default_factory=Remade)
 
     def __str__(self) -> str:
@@ -50,6 +53,7 @@ class Regenerated:
         ]
         lines += [f"{key}: taken back from the release" for key in self.from_release]
         lines += [f"{key}: made again, the same bytes" for key in self.remade.same]
+        lines += [f"{path}: again a preview of its artifact" for path in self.previews]
         lines += [f"new generation: {words}" for words in self.remade.changed]
         lines += [f"not made: {words}" for words in self.remade.failed]
         return "\n".join(lines) or "nothing is missing or broken"
@@ -82,7 +86,7 @@ def regenerate(
     Args:
         shard: a part, by its path in the release or its file name.
         sample: all parts that hold this sample.
-        missing: all parts and artifacts that are not there.
+        missing: all parts, artifacts and previews that are not there.
         broken: these, and those whose bytes are not the recorded ones; reads everything.
         through: how rows go through actors that must run again; by default a stream on Ray.
 
@@ -103,6 +107,7 @@ def regenerate(
     whole = store.exists(f"release/{release.SHARD_INDEX}")  # otherwise a publish or a call of this broke off
     record = open_deciding_run(store, "regenerate", before.run_config())
     with ended(store, record) as summary:
+        store.clear_scratch()  # what a killed call had of its parts
         chosen = named if named is not None else [part for part in parts if not _whole(store, part, broken)]
         checked = parts if named is None else chosen
         gone = [
@@ -115,6 +120,8 @@ def regenerate(
             _remake(store, record, left, result, through)
         if not result.remade.changed:
             _write(store, parts, chosen, result, report, whole=whole)
+            if named is None:
+                _link_previews(store, parts, before.run_config().release.previews, broken, result)
         summary["parts"] = len(result.parts)
     if result.remade.changed:
         for part in chosen:
@@ -243,6 +250,28 @@ def _write(
             report(f"{part.path}: {len(part.members)} samples, {written[part.path].size_bytes:,} bytes")
     if whole and len(written) == len(parts):
         ReleaseFolder(store, report).finish((part.path, written[part.path], part.members) for part in parts)
+
+
+def _link_previews(
+    store: Store, parts: Sequence[PlannedShard], count: int, exactly: bool, result: Regenerated
+) -> None:
+    """Link the previews that are missing or not their artifacts: the first `count` samples of every theme.
+
+    The index stays meanwhile: it claims nothing that it did not claim before.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    for kept in _members(parts):
+        seen[kept.theme, kept.column] += 1
+        if seen[kept.theme, kept.column] > count:
+            continue
+        path = release_path(kept.column, kept.sample, kept.theme)
+        preview = f"release/{path}"
+        there = Artifact(kept.column, preview, kept.artifact.size_bytes, kept.artifact.sha256)
+        if (intact(store, there) if exactly else store.exists(preview)) or not intact(store, kept.artifact):
+            continue
+        store.delete(preview)
+        store.link_if_absent(preview, kept.artifact.path)
+        result.previews.append(path)
 
 
 def _can_be_made(store: Store, part: PlannedShard, result: Regenerated) -> bool:

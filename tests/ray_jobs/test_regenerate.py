@@ -106,6 +106,26 @@ def test_a_lost_or_damaged_artifact_is_taken_back_from_the_release(root: Path) -
     assert tree(root / "artifacts") == before
 
 
+def test_previews_that_are_gone_or_damaged_come_back_from_their_artifacts(root: Path) -> None:
+    before = tree(root)
+    first = SAMPLE[:-1] + "0"
+    gone, damaged = (
+        root / f"release/location/{kind}/{first}.mp4" for kind in ("source_video", "edited_video")
+    )
+    gone.unlink()
+    assert again(root, missing=True).previews == [f"location/source_video/{first}.mp4"]
+    gone.unlink()
+    flip(damaged, 60)
+    (root / f"artifacts/sources/source_video/Sparkle_source_{first[-6:]}.mp4").unlink()
+    result = again(root, broken=True)
+    assert len(result.from_release) == 1, "from the part, since the preview is gone too"
+    assert sorted(result.previews) == [
+        f"location/{name}/{first}.mp4" for name in ("edited_video", "source_video")
+    ]
+    assert {path: data for path, data in tree(root).items() if path in before} == before
+    assert verify(str(root)) == []
+
+
 def test_the_parts_of_a_sample_are_made_again(root: Path) -> None:
     before = tree(root / "release")
     result = again(root, sample=SAMPLE)
