@@ -7,9 +7,9 @@ from outside what was acknowledged.
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,20 +20,22 @@ import pyarrow.parquet as pq
 
 from actors.journal import ActorJournal
 from actors.pipeline import STEPS
-from actors.store import is_root, open_root, open_store
+from actors.store import Store, is_root, open_root, open_store
 from ray_jobs.removals import read_removed
 from ray_jobs.root import read_root
 from ray_jobs.runs import counting_parts, newest_run
-from tests.crash_points import Place, anywhere, killed
+from tests.crash_points import Place, anywhere
 from tests.mutants import mutate_this_process
 from tests.power_loss import disks_left, early_returns, recorded, written
-from tests.ray_jobs.commands import tree
-from tests.ray_jobs.crash_jobs import CrashJob, calls_of, note, notes
+from tests.ray_jobs.crash_grounds import Folders, Ground
+from tests.ray_jobs.crash_jobs import CrashJob, Root, calls_of, note, notes
+
+INDEX = "release/shards.parquet"
 
 # the oracle
 
 
-def faults_of(root: Path) -> list[str]:
+def faults_of(root: Root) -> list[str]:
     """What must hold at every moment and does not."""
     return look(root).faults
 
@@ -47,7 +49,7 @@ class Look:
     """Good results that count, by actor and key: their artifacts' digests."""
 
 
-def look(root: Path) -> Look:
+def look(root: Root) -> Look:
     """Read the whole root as every job does, and judge it."""
     store = open_store(str(root))
     if not is_root(store) or newest_run(store) is None:
@@ -72,11 +74,11 @@ def look(root: Path) -> Look:
         parts = [f"{journal.folder}/{name}" for name in counting_parts(store, step, state.record)]
         for row in journal.read(parts, columns=["key", "outcome", "artifacts"]).to_pylist():
             if row["outcome"] == "ok" and row["key"] not in gone:  # a row that another beats is true as well
-                seen.faults += _untrue(root, row)
+                seen.faults += _untrue(store, row)
     for actor, key, said in notes(root, "acknowledged"):
         if (found := seen.good.get((actor, key))) != said:
             seen.faults.append(f"acknowledged and lost: {actor} of {key}: {said} is now {found}")
-    seen.faults += _false_claims(root)
+    seen.faults += _false_claims(store)
     return seen
 
 
@@ -89,32 +91,44 @@ def _media(row: Mapping[str, Any]) -> str:
     return json.dumps({item["column"]: item["sha256"] for item in row["artifacts"]}, sort_keys=True)
 
 
-def _untrue(root: Path, row: Mapping[str, Any]) -> list[str]:
+def _untrue(store: Store, row: Mapping[str, Any]) -> list[str]:
     """Artifacts of a good row that are not what it says."""
     faults = []
     for item in row["artifacts"]:
-        path = root / item["path"]
-        if not path.is_file():
+        digest = _digest(store, item["path"])
+        if digest is None:
             faults.append(f"{item['path']} is in the journal and not there")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != item["sha256"]:
+        elif digest != item["sha256"]:
             faults.append(f"{item['path']} has other bytes than the journal says")
     return faults
 
 
-def _false_claims(root: Path) -> list[str]:
-    """Parts that the index names and that are not there with its digest."""
-    index = root / "release/shards.parquet"
-    if not index.exists():
+def _digest(store: Store, key: str) -> str | None:
+    try:
+        return hashlib.sha256(store.get_bytes(key)).hexdigest()
+    except KeyError:
+        return None
+
+
+def _index(store: Store) -> list[dict[str, Any]]:
+    """Rows of `shards.parquet`; none where it is not there."""
+    if not store.exists(INDEX):
         return []
-    faults = []
-    for row in pq.read_table(index).to_pylist():
-        part = root / "release" / row["shard"]
-        if not part.exists() or hashlib.sha256(part.read_bytes()).hexdigest() != row["sha256"]:
-            faults.append(f"shards.parquet claims {row['shard']}, which is not there with these bytes")
-    return faults
+    rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(store.get_bytes(INDEX))).to_pylist()
+    return rows
 
 
-def repeated_calls(root: Path) -> list[str]:
+def _false_claims(store: Store) -> list[str]:
+    """Parts that the index names and that are not there with its digest."""
+    parts = {row["shard"]: row["sha256"] for row in _index(store)}
+    return [
+        f"shards.parquet claims {part}, which is not there with these bytes"
+        for part, digest in parts.items()
+        if _digest(store, f"release/{part}") != digest
+    ]
+
+
+def repeated_calls(root: Root) -> list[str]:
     """Models that were called for what was acknowledged before."""
     known: set[tuple[str, ...]] = set()
     faults = []
@@ -142,16 +156,14 @@ VOLATILE = {
 """Columns of a journal row that may differ between two runs that do the same."""
 
 
-def outcome(root: Path) -> dict[str, object]:
+def outcome(root: Root) -> dict[str, object]:
     """What must come out the same, however often the job was killed: what counts in the journal, the files of
     the release but for the manifest, which has times, and all artifacts by their digests.
     """
     state = read_root(open_root(str(root), create=False))
     assert state is not None
     found: dict[str, object] = {
-        path: data
-        for path, data in tree(root).items()
-        if path.startswith("release/") and not path.endswith(".parquet")
+        key: state.store.get_bytes(key) for key in state.store.keys("release") if not key.endswith(".parquet")
     }
     for name, settled in state.settled.items():
         for row in settled.to_pylist():
@@ -160,9 +172,7 @@ def outcome(root: Path) -> dict[str, object]:
                 [(item["column"], item["sha256"]) for item in row["artifacts"]],
             )
     found["parts"] = [
-        {column: row[column] for column in ("shard", "size_bytes", "sha256")}
-        for path in (root / "release").glob("shards.parquet")
-        for row in pq.read_table(path).to_pylist()
+        {column: row[column] for column in ("shard", "size_bytes", "sha256")} for row in _index(state.store)
     ]
     found["statuses"] = state.verdicts().select(["sample_id", "status"]).to_pylist()
     return found
@@ -181,29 +191,33 @@ class Found:
 
 def crash_everywhere(
     job: CrashJob,
-    folder: Path,
+    where: Path | Ground,
     *,
     place: Place = anywhere,
     mutant: str = "",
     points: Sequence[int] | None = None,
 ) -> Found:
-    """Kill the job before each of its operations on files, look, let it run to its end, compare.
+    """Kill the job at each of its points, look, let it run to its end, compare.
 
     Args:
+        where: a folder, in which a point is an operation on a file, or a bucket, in which it is a request.
         place: which operations; all by default.
         mutant: of `tests.mutants`, in the processes that are killed; its first fault is enough.
         points: which of these operations; all by default.
     """
-    before = _prepared(job, folder)
+    ground = Folders(where) if isinstance(where, Path) else where
+    before = _prepared(job, ground)
     excused = set(faults_of(before))
-    whole = _copy(before, folder / "whole")
-    killed(run_mutated, whole, mutant, job.run, at=0)
+    whole = ground.root("whole")
+    ground.copy(before, whole)
+    ground.killed(run_mutated, whole, mutant, job.run, at=0)
     expected = outcome(whole)
     found = Found()
     for at in points if points is not None else itertools.count(1):
-        root = _copy(before, folder / f"at {at}")
-        if not killed(run_mutated, root, mutant, job.run, at=at, place=place):
-            shutil.rmtree(root)
+        root = ground.root(f"at {at}")
+        ground.copy(before, root)
+        if not ground.killed(run_mutated, root, mutant, job.run, at=at, place=place):
+            ground.drop(root)
             break
         found.points += 1
         seen = look(root)
@@ -211,42 +225,38 @@ def crash_everywhere(
         if not job.makes_again:
             for (actor, key), media in seen.good.items():  # from now on it must stay, and no model be called
                 note(root, "acknowledged", actor, key, media)
-        found.faults += [f"crash {at}: {fault}" for fault in _continued(job, root, expected, mutant)]
-        shutil.rmtree(root)
+        found.faults += [f"crash {at}: {fault}" for fault in _continued(job, ground, root, expected, mutant)]
+        ground.drop(root)
         if mutant and found.faults:
             break
     return found
 
 
-def _continued(job: CrashJob, root: Path, expected: Mapping[str, object], mutant: str = "") -> list[str]:
-    """What is wrong after one clean run."""
-    killed(run_mutated, root, mutant, job.run, at=0)
-    faults = [*faults_of(root), *repeated_calls(root)]
+def _continued(
+    job: CrashJob, ground: Ground, root: Root, expected: Mapping[str, object], mutant: str = ""
+) -> list[str]:
+    """What is wrong after one clean run, or without it where the job came to its end already."""
+    faults = []
+    if ground.deadly:
+        ground.killed(run_mutated, root, mutant, job.run, at=0)
+        faults += ground.left(root) if job.sweeps else []
+    faults += [*faults_of(root), *repeated_calls(root)]
     result = outcome(root)
     differs = sorted(name for name in {*result, *expected} if result.get(name) != expected.get(name))
     return [*faults, *(f"{name} differs from a run that was not killed" for name in differs)]
 
 
-def run_mutated(root: Path, mutant: str, job: Callable[[Path], None]) -> None:
+def run_mutated(root: Root, mutant: str, job: Callable[[Root], None]) -> None:
     """The job, in a process that ends with it."""
     if mutant:
         mutate_this_process(mutant)
     job(root)
 
 
-def _prepared(job: CrashJob, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    before = folder / "before"
-    killed(job.prepare, before, at=0)
+def _prepared(job: CrashJob, ground: Ground) -> Root:
+    before = ground.root("before")
+    ground.killed(job.prepare, before, at=0)
     return before
-
-
-def _copy(root: Path, target: Path) -> Path:
-    if root.exists():
-        shutil.copytree(root, target)
-    if calls_of(root).exists():
-        shutil.copy(calls_of(root), calls_of(target))
-    return target
 
 
 def power_lost(job: CrashJob, folder: Path, *, every: int = 1, mutant: str = "", disks: bool = True) -> Found:
@@ -256,11 +266,13 @@ def power_lost(job: CrashJob, folder: Path, *, every: int = 1, mutant: str = "",
     Args:
         disks: False: only calls that return too early.
     """
-    before = _prepared(job, folder)
+    ground = Folders(folder)
+    before = Path(_prepared(job, ground))
     before.mkdir(exist_ok=True)
     excused = set(faults_of(before))
-    whole = _copy(before, folder / "whole")
-    killed(run_recorded, whole, mutant, job.run, at=0)
+    whole = ground.root("whole")
+    ground.copy(before, whole)
+    ground.killed(run_recorded, whole, mutant, job.run, at=0)
     found = Found(faults=early_returns(before, whole))
     if not disks:
         return found
@@ -269,9 +281,9 @@ def power_lost(job: CrashJob, folder: Path, *, every: int = 1, mutant: str = "",
         root = written(names, folder / "left")
         found.points += 1
         faults = sorted(set(faults_of(root)) - excused)
-        found.faults += [f"{when}: {fault}" for fault in [*faults, *_continued(job, root, expected, mutant)]]
-        shutil.rmtree(root)
-        calls_of(root).unlink(missing_ok=True)
+        found.faults += [f"{when}: {fault}" for fault in faults]
+        found.faults += [f"{when}: {fault}" for fault in _continued(job, ground, root, expected, mutant)]
+        ground.drop(root)
     return found
 
 

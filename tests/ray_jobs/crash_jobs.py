@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,29 +48,33 @@ STRICT = CONFIG.model_copy(
 """Accepts other samples of `change_of_set` than `CONFIG`."""
 SAMPLE = "Sparkle_location_000001"
 
+Root = Path | str
+"""A folder, or `s3://bucket/prefix`."""
+
 
 # what actors say, and the notes of it
 
 
-def calls_of(root: Path) -> Path:
+def calls_of(root: Root) -> Path:
     """Where the made-up models note that they were called, and the callers what they got."""
-    return root.with_name(f"{root.name}.calls")
+    above, _, name = str(root).rpartition("/")
+    return Path(tempfile.gettempdir() if above.startswith("s3://") else above) / f"{name}.calls"
 
 
-def note(root: Path, *words: str) -> None:
+def note(root: Root, *words: str) -> None:
     """One line; a process that is killed afterwards has written it."""
     with calls_of(root).open("a") as file:
         file.write("\t".join(words) + "\n")
 
 
-def notes(root: Path, kind: str) -> list[tuple[str, ...]]:
+def notes(root: Root, kind: str) -> list[tuple[str, ...]]:
     if not calls_of(root).exists():
         return []
     lines = (tuple(line.split("\t")) for line in calls_of(root).read_text().splitlines())
     return [words[1:] for words in lines if words[0] == kind]
 
 
-def made(item: PlannedActor, root: Path, word: str = "0") -> Actor[Any]:
+def made(item: PlannedActor, root: Root, word: str = "0") -> Actor[Any]:
     """The actor with values and media that are made up, the same for the same sample and word."""
     step = item.actor.step()
 
@@ -88,7 +93,7 @@ def made(item: PlannedActor, root: Path, word: str = "0") -> Actor[Any]:
 
 def here(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunContext) -> int:
     """`ray_jobs.stream.stream` in this process; what a call returned is noted: it is acknowledged."""
-    root = Path(context.root)
+    root = context.root
     fanned_out = False
     for item in phase.actors:
         if item.actor.keyed == "sample" and not fanned_out:
@@ -107,7 +112,7 @@ def here(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunConte
 # the jobs
 
 
-def run_synthesize(root: Path) -> None:
+def run_synthesize(root: Root) -> None:
     ray_jobs.stream.stream = here
     ray_jobs.stream.start_ray = lambda gpus=None: None
     entries = [SourceEntry(f"/videos/clip {number}.mp4") for number in range(2)]
@@ -115,7 +120,7 @@ def run_synthesize(root: Path) -> None:
     synthesize(str(root), entries, CONFIG, console)
 
 
-def run_calls(root: Path) -> None:
+def run_calls(root: Root) -> None:
     """Two calls of the first actor in the newest run, or once more as Ray makes them again."""
     store = open_root(str(root), create=False)
     record = newest_run(store)
@@ -133,15 +138,15 @@ def run_calls(root: Path) -> None:
     here(sources, Phase(resolve(CONFIG)[:1], (1,), ""), CONFIG, context)
 
 
-def run_publish(root: Path) -> None:
+def run_publish(root: Root) -> None:
     publish(str(root))
 
 
-def run_remove(root: Path) -> None:
+def run_remove(root: Root) -> None:
     remove(str(root), source="1")
 
 
-def run_regenerate(root: Path) -> None:
+def run_regenerate(root: Root) -> None:
     """Artifacts and parts that are gone; the first, which are nowhere, come from their actors."""
 
     def through(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunContext) -> None:
@@ -154,7 +159,7 @@ def run_regenerate(root: Path) -> None:
     assert result.remade.failed == [], result.remade.failed
 
 
-def run_compact(root: Path) -> None:
+def run_compact(root: Root) -> None:
     store = open_root(str(root), create=False)
     record = open_run(store, "synthesize", CONFIG)
     with ended(store, record):
@@ -164,16 +169,16 @@ def run_compact(root: Path) -> None:
 # the roots before them
 
 
-def new_root(root: Path) -> None:
+def new_root(root: Root) -> None:
     """Nothing."""
 
 
-def opened(root: Path) -> None:
+def opened(root: Root) -> None:
     """A run that holds the root, and has done nothing yet."""
     open_run(open_root(str(root), create=True), "synthesize", CONFIG)
 
 
-def change_of_set(root: Path) -> None:
+def change_of_set(root: Root) -> None:
     """A release of two samples, and thresholds that admit another two by now."""
     measured = {
         "Sparkle_location_000000": {"edited_video_overall": 8.2},
@@ -184,22 +189,24 @@ def change_of_set(root: Path) -> None:
     regate(str(root), STRICT)
 
 
-def two_released(root: Path) -> None:
+def two_released(root: Root) -> None:
     make_root(root, sources=2, config=CONFIG)
     publish(str(root))
 
 
-def lost_things(root: Path) -> None:
+def lost_things(root: Root) -> None:
     """An artifact that the release has no more either, one that it has, and a part."""
     two_released(root)
+    store = open_root(str(root), create=False)
     for column in ("edited_video_canny", "edited_frame0"):
-        (artifact,) = (root / "artifacts").rglob(f"{column}/{SAMPLE}.*")
-        artifact.unlink()
-    for part in (root / "release").rglob("*canny*.tar"):
-        part.unlink()
+        (artifact,) = (key for key in store.keys("artifacts") if f"/{column}/{SAMPLE}." in key)
+        store.delete(artifact)
+    for key in store.keys("release"):
+        if "canny" in key and key.endswith(".tar"):
+            store.delete(key)
 
 
-def many_parts(root: Path) -> None:
+def many_parts(root: Root) -> None:
     run_synthesize(root)
 
 
@@ -207,16 +214,18 @@ def many_parts(root: Path) -> None:
 class CrashJob:
     """A job, and the root before it."""
 
-    run: Callable[[Path], None]
-    prepare: Callable[[Path], None]
+    run: Callable[[Root], None]
+    prepare: Callable[[Root], None]
     makes_again: bool = False
     """Whether it calls models for what is in the journal."""
+    sweeps: bool = True
+    """Whether it aborts uploads that a killed run left in a bucket; the others leave that to these."""
 
 
 JOBS = {
     "synthesize": CrashJob(run_synthesize, new_root),
-    "compact": CrashJob(run_compact, many_parts),
-    "calls": CrashJob(run_calls, opened),
+    "compact": CrashJob(run_compact, many_parts, sweeps=False),
+    "calls": CrashJob(run_calls, opened, sweeps=False),
     "publish": CrashJob(run_publish, change_of_set),
     "remove": CrashJob(run_remove, two_released),
     "regenerate": CrashJob(run_regenerate, lost_things, makes_again=True),

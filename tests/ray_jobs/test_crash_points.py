@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.crash_points import Place
+from tests.crash_requests import KILL, LOST
 from tests.ray_jobs.crash_campaigns import crash_everywhere, power_lost
+from tests.ray_jobs.crash_grounds import Bucket
 from tests.ray_jobs.crash_jobs import JOBS
+from tests.s3_server import S3Server
 
 
 def changing_the_set(path: str) -> bool:
@@ -61,3 +64,22 @@ def test_after_a_loss_of_power_nothing_is_claimed_that_is_not_there_and_the_next
     found = power_lost(JOBS[name], tmp_path, every=every)
     assert found.faults == []
     assert found.points > 3
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "points"),
+    [
+        (
+            "calls",
+            KILL,
+            (5, 8),
+        ),  # before an artifact, and after a journal part
+        ("publish", LOST, (1,)),
+    ],
+)
+def test_in_a_bucket_a_job_killed_or_without_answers_ends_at_the_same_place(
+    name: str, kind: str, points: tuple[int, ...], s3: S3Server, tmp_path: Path
+) -> None:
+    found = crash_everywhere(JOBS[name], Bucket(s3, tmp_path / "machine", kind), points=points)
+    assert found.faults == []
+    assert found.points == len(points)
