@@ -4,6 +4,7 @@
     python -m benchmarks.chaos --kills 6 --nodes 3      one Ray cluster of three nodes on this machine
     python -m benchmarks.chaos --kills 4 --submit       `ray job submit`, kill, submit again
     python -m benchmarks.chaos --kills 6 --s3           root in a bucket, one request in ten at fault
+    python -m benchmarks.chaos --kills 12 --publish     only `publish`, of 64 parts; with --nodes as Ray tasks
 
 Prints how many kills there were, and how many acknowledged results were lost, made again, or came out
 otherwise. The first undisturbed run takes its time twice: kills are spread over as long as it took.
@@ -35,6 +36,7 @@ from rich.console import Console
 from actors.ops.made_clips import make_demo_sources
 from actors.ops.video import VideoClip, encode_video
 from actors.store import open_root
+from benchmarks import chaos_publish
 from benchmarks.chaos_oracle import Acknowledged, Losses, accepted, acknowledged, compare, judge
 from benchmarks.chaos_processes import (
     RAY,
@@ -65,6 +67,7 @@ class Campaign:
     place: str
     """Where roots are made: the folder, or a bucket's prefix."""
     options: tuple[str, ...]
+    themes: str
     random: random.Random
     console: Console
     cluster: Cluster | None = None
@@ -81,7 +84,7 @@ class Campaign:
     def command(self, job: str, root: str) -> list[str]:
         inner = ["-m", "ray_jobs", job]
         if job == "synthesize":
-            inner += ["--sources", str(self.sources), "--output", root, "--themes", "location"]
+            inner += ["--sources", str(self.sources), "--output", root, "--themes", self.themes]
             inner += ["--set", f"BackgroundAnimator.num_frames={FRAMES}", *self.options]
         else:
             inner += [root]
@@ -209,10 +212,14 @@ class Campaign:
             self.finish("publish", root)
             losses += judge(root, moments)
             losses.differing += compare(root, undisturbed)
+        self.add(losses)
+        self.console.print(f"round {number}: {self.kills.total() - before} kills, {accepted(root)} accepted")
+
+    def add(self, losses: Losses) -> None:
+        """Count and print what a round found."""
         self.losses += losses
         for words in (*losses.lost, *losses.doubled, *losses.differing):
             self.console.print(f"fault: {words}", markup=False)
-        self.console.print(f"round {number}: {self.kills.total() - before} kills, {accepted(root)} accepted")
 
 
 def short_clips(folder: Path) -> Path:
@@ -250,6 +257,7 @@ def main(
     nodes: Annotated[int, typer.Option(min=0, help="of one cluster; 0: a Ray of each run's own")] = 0,
     submit: Annotated[bool, typer.Option(help="by `ray job submit`, to a cluster")] = False,
     s3: Annotated[bool, typer.Option(help="roots in a bucket of the tests' server, with faults")] = False,
+    publish: Annotated[bool, typer.Option(help="kill only `publish`, of many small parts")] = False,
 ) -> None:
     """Kill, continue, compare."""
     console = Console(soft_wrap=True, highlight=False)
@@ -261,7 +269,8 @@ def main(
             folder,
             sources,
             place,
-            ("--set", f"execution={execution}"),
+            ("--set", f"execution={execution}", *(chaos_publish.MANY_PARTS if publish else ())),
+            chaos_publish.THEMES if publish else "location",
             random.Random(seed),
             console,
             cluster,
@@ -275,7 +284,11 @@ def main(
         number = 0
         while campaign.kills.total() < kills:
             number += 1
-            campaign.round(number, kills - campaign.kills.total(), undisturbed)
+            wanted = kills - campaign.kills.total()
+            if publish:
+                chaos_publish.publish_round(campaign, number, wanted, undisturbed)
+            else:
+                campaign.round(number, wanted, undisturbed)
         _say(campaign, requests_seen(os.environ["AWS_ENDPOINT_URL"]) if s3 else 0, number)
     if root is None:
         shutil.rmtree(folder)

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from actors.store import open_root
+from benchmarks.chaos_oracle import Losses
+from benchmarks.chaos_publish import judge_release, sealed_parts
 from tests.crash_points import Place
 from tests.crash_requests import KILL, LOST
 from tests.ray_jobs.crash_campaigns import crash_everywhere, power_lost
 from tests.ray_jobs.crash_grounds import Bucket
-from tests.ray_jobs.crash_jobs import JOBS
+from tests.ray_jobs.crash_jobs import JOBS, two_released
 from tests.s3_server import S3Server
 
 
@@ -83,3 +86,22 @@ def test_in_a_bucket_a_job_killed_or_without_answers_ends_at_the_same_place(
     found = crash_everywhere(JOBS[name], Bucket(s3, tmp_path / "machine", kind), points=points)
     assert found.faults == []
     assert found.points == len(points)
+
+
+def test_the_oracle_of_killed_publishes_notices_lost_rewritten_and_false_parts(tmp_path: Path) -> None:
+    two_released(tmp_path)
+    store = open_root(str(tmp_path), create=False)
+    kept = sealed_parts(store)
+    assert len(kept) == 8
+    assert judge_release(store, kept) == Losses()
+    again, false, lost = list(kept)[:3]
+    content = (tmp_path / again).read_bytes()
+    store.delete(again)
+    store.put_bytes_if_absent(again, content)
+    store.delete(false)
+    store.put_bytes_if_absent(false, b"other")
+    store.delete(lost)
+    found = judge_release(store, kept)
+    assert found.lost == [f"{lost} was there with its note"]
+    assert found.doubled == [f"{again} was written again", f"{false} was written again"]
+    assert {words.split()[2] for words in found.differing} == {f"{false},", f"{lost},"}
