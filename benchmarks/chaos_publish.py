@@ -53,7 +53,7 @@ def publish_round(campaign: Campaign, number: int, wanted: int, undisturbed: str
             kill_all(word)
         moments.append(acknowledged(root))
         losses += judge_release(store, kept)
-        if not killed:
+        if not killed or process.returncode == 0:
             break
     campaign.finish("publish", root)
     losses += judge(root, moments)
