@@ -155,7 +155,7 @@ def regenerate(
     shard: Annotated[str | None, typer.Option(metavar="NAME", help="a tar part of the release")] = None,
     sample: Annotated[str | None, typer.Option(metavar="ID", help="all parts that hold this sample")] = None,
     missing: Annotated[
-        bool, typer.Option("--missing", help="all parts and artifacts that are not there")
+        bool, typer.Option("--missing", help="all parts, artifacts and previews not there")
     ] = False,
     broken: Annotated[
         bool, typer.Option("--broken", help="these, and all that have other bytes than recorded")
