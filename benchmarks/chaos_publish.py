@@ -69,11 +69,10 @@ def _strike(campaign: Campaign, store: Store, process: subprocess.Popen[bytes], 
     """
     target = campaign.random.choice(("driver", "worker", "raylet") if campaign.cluster else ("driver",))
     while process.poll() is None:
-        if _publishing(store, process.pid) and len(sealed_parts(store)) >= aim:
-            there = len(sealed_parts(store))
-            if campaign.strike(target, process, word):
-                campaign.kills[target] += 1
-                break
+        there = len(list(store.keys(NOTES)))
+        if there >= aim and _publishing(store, process.pid) and campaign.strike(target, process, word):
+            campaign.kills[target] += 1
+            break
         time.sleep(0.005)
     else:
         return False
@@ -104,28 +103,28 @@ def _unpublished(finished: Store, root: str) -> Store:
 
 def sealed_parts(store: Store) -> dict[str, str]:
     """Parts with their note, and what tells one writing of a part from another of the same bytes."""
-    found = {}
-    for note in store.keys(NOTES):
-        part = f"release/{note.removeprefix(f'{NOTES}/').removesuffix('.json')}"
-        try:
-            if isinstance(store, LocalStore):
-                there = (store.root / part).stat()
-                found[part] = f"{there.st_ino} {there.st_mtime_ns}"
-            else:
-                bucket, key = split_uri(f"{store.uri}/{part}")
-                found[part] = new_client().head_object(Bucket=bucket, Key=key)["Metadata"]["writer"]
-        except FileNotFoundError:
-            continue
-    return found
+    notes = (key.removeprefix(f"{NOTES}/").removesuffix(".json") for key in store.keys(NOTES))
+    return {f"release/{part}": _writing(store, f"release/{part}") for part in notes}
+
+
+def _writing(store: Store, key: str) -> str:
+    if not store.exists(key):
+        return "gone"
+    if isinstance(store, LocalStore):
+        there = (store.root / key).stat()
+        return f"{there.st_ino} {there.st_mtime_ns}"
+    bucket, whole = split_uri(f"{store.uri}/{key}")
+    return str(new_client().head_object(Bucket=bucket, Key=whole)["Metadata"]["writer"])
 
 
 def judge_release(store: Store, kept: dict[str, str]) -> Losses:
     """Parts that were there with their note and are gone or were written again, and false claims."""
     losses, now = Losses(), sealed_parts(store)
-    losses.lost += [f"{part} was there with its note" for part in kept if part not in now]
-    losses.doubled += [
-        f"{part} was written again" for part in kept if now.get(part, kept[part]) != kept[part]
-    ]
+    for part, was in kept.items():
+        if now.get(part, "gone") == "gone" != was:
+            losses.lost.append(f"{part} was there with its note")
+        elif now.get(part) != was:
+            losses.doubled.append(f"{part} was written again")
     if store.exists(INDEX):
         for row in pq.read_table(io.BytesIO(store.get_bytes(INDEX))).to_pylist():
             part = f"release/{row['shard']}"
