@@ -206,7 +206,7 @@ def crash_everywhere(
         points: which of these operations; all by default.
     """
     ground = Folders(where) if isinstance(where, Path) else where
-    before = _prepared(job, ground)
+    before = ground.prepared(job.prepare)
     excused = set(faults_of(before))
     whole = ground.root("whole")
     ground.copy(before, whole)
@@ -253,12 +253,6 @@ def run_mutated(root: Root, mutant: str, job: Callable[[Root], None]) -> None:
     job(root)
 
 
-def _prepared(job: CrashJob, ground: Ground) -> Root:
-    before = ground.root("before")
-    ground.killed(job.prepare, before, at=0)
-    return before
-
-
 def power_lost(job: CrashJob, folder: Path, *, every: int = 1, mutant: str = "", disks: bool = True) -> Found:
     """Lose the power after each `every`-th operation of the job, look at what the disk may have, let the job
     run to its end, compare. A call of the store that returns too early is a fault by itself.
@@ -267,7 +261,7 @@ def power_lost(job: CrashJob, folder: Path, *, every: int = 1, mutant: str = "",
         disks: False: only calls that return too early.
     """
     ground = Folders(folder)
-    before = Path(_prepared(job, ground))
+    before = ground.prepared(job.prepare)
     before.mkdir(exist_ok=True)
     excused = set(faults_of(before))
     whole = ground.root("whole")
