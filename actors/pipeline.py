@@ -132,7 +132,13 @@ def resolve(config: RunConfig) -> tuple[PlannedActor, ...]:
 
 
 def check_gpus(item: PlannedActor) -> None:
-    """ConfigError where a model is to be spread over more GPUs than a worker has."""
+    """ConfigError where Ray would never place a worker, or a model is to be spread over more GPUs than a
+    worker has.
+    """
+    if item.num_gpus > 1 and item.num_gpus != int(item.num_gpus):
+        raise ConfigError(
+            f"actors.{item.name}: num_gpus {item.num_gpus:g}: a worker takes a part of one GPU or whole ones"
+        )
     spread = item.config.options.get("tensor_parallel_size") or 1
     if spread > max(1.0, item.num_gpus):
         raise ConfigError(

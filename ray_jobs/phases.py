@@ -151,8 +151,15 @@ def _spread(actors: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, f
 
 
 def _least(item: PlannedActor) -> float:
-    """GPUs without which an actor's pool cannot start."""
-    return item.num_gpus * (item.config.pool_size or 1)
+    """GPUs without which an actor's pool cannot start. A worker has its part of one GPU, not of two: three
+    with 0.6 take three.
+    """
+    workers = item.config.pool_size or 1
+    if not 0 < item.num_gpus < 1:
+        return item.num_gpus * workers
+    a_gpu = int(1 / item.num_gpus + 1e-9)
+    whole, rest = divmod(workers, a_gpu)
+    return whole + rest * item.num_gpus
 
 
 def _backend(item: PlannedActor) -> str:

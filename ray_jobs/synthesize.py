@@ -62,6 +62,8 @@ def synthesize(
     before = newest_run(store)
     config = pin_weights(config, before.run_config() if before else None)
     planned = resolve(config)
+    if redo is not None and known is not None and not os.environ.get("RAY_ADDRESS"):
+        require_weights(planned)  # a redo gives results up when it opens
     record = open_run(store, "synthesize", config, redo=redo, planned=planned)
     with ended(store, record) as summary:
         result = _fill(store, record, entries, planned, config, console)

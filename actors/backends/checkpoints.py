@@ -155,8 +155,8 @@ def _identified(folder: Path, model: str, revision: str | None) -> Path:
     if revision and (found := folder_identity(folder)) != revision:
         hint = "" if revision.startswith(_DIGEST) else "; with revision: null a run pins what is there"
         raise CheckpointError(
-            f"{model} is not the checkpoint that the config pins: its revision is {found}, not "
-            f"{revision}{hint}"
+            f"{model} is not the checkpoint that the config or the root's first run pins: its revision is "
+            f"{found}, not {revision}{hint}"
         )
     return folder
 

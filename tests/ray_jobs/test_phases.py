@@ -99,6 +99,14 @@ def test_a_pool_size_in_the_config_is_kept_and_counted() -> None:
         cut(resolve(config), 1)
 
 
+def test_a_worker_has_its_part_of_one_gpu_and_not_of_two() -> None:
+    config = apply({"actors": {"VideoGenerator": {"pool_size": 3, "num_gpus": 0.6}}}, ())
+    with pytest.raises(ConfigError, match="needs 3"):
+        cut(resolve(config), 2)
+    with pytest.raises(ConfigError, match=r"num_gpus 1\.5"):
+        apply({"actors": {"VideoGenerator": {"num_gpus": 1.5}}}, ())
+
+
 def test_the_config_says_the_gpus_before_the_machine_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert gpus_known(apply({"gpus": 7}, ())) == 7

@@ -12,9 +12,13 @@ from rich.console import Console
 from safetensors.torch import save_file
 
 from actors.pipeline import PlannedActor, resolve
+from actors.store import open_root
 from ray_jobs.models import require_weights, say_unpinned
 from ray_jobs.pins import pin_weights
+from ray_jobs.runs import newest_run
 from ray_jobs.settings import load_config
+from ray_jobs.sources import read_sources
+from ray_jobs.synthesize import synthesize
 from schemas.config import ConfigError, RunConfig
 from tests.ray_jobs.commands import ROOT
 
@@ -80,7 +84,9 @@ def test_a_folder_is_pinned_by_what_it_holds(tmp_path: Path) -> None:
     require_weights([tracker(pinned)])
     save_file({"a": torch.zeros(3)}, folder / "model.safetensors")
     assert pin_weights(tracked_by(model=str(folder)), pinned) == pinned
-    with pytest.raises(ConfigError, match="is not the checkpoint that the config pins"):
+    with pytest.raises(
+        ConfigError, match="is not the checkpoint that the config or the root's first run pins"
+    ):
         require_weights([tracker(pinned)])
 
 
@@ -89,6 +95,17 @@ def test_a_branch_becomes_its_commit_and_a_moved_one_another(cache: Path) -> Non
     assert before == tracked_by(model=HUB, revision=OLD)
     (cache / "refs/main").write_text(NEW)
     assert pin_weights(tracked_by(model=HUB, revision="main"), before) == tracked_by(model=HUB, revision=NEW)
+
+
+def test_a_redo_without_its_weights_gives_no_results_up(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/a.mp4").touch()
+    entries, config = read_sources(str(tmp_path / "clips")), tracked_by(model="/no/such/folder")
+    config = config.model_copy(update={"gpus": 1})
+    root = str(tmp_path / "root")
+    with pytest.raises(ConfigError, match="is no folder on this machine"):
+        synthesize(root, entries, config, Console(quiet=True), redo="ForegroundTracker")
+    assert newest_run(open_root(root, create=False)) is None
 
 
 def test_a_mirror_with_a_commit_is_refused_before_work() -> None:

@@ -81,7 +81,7 @@ def test_the_questions_asked_are_in_the_fingerprint(monkeypatch: pytest.MonkeyPa
         asked[name] in item.recipe["revision"] for item in resolve(paper) if (name := item.name) in asked
     )
     before = protocol_version()
-    for name, other in (("TEMPERATURE", 0.0), ("MAX_NEW_TOKENS", 256), ("DIGEST", "0" * 64), ("_NUMBER", 2)):
+    for name, other in (("TEMPERATURE", 0.0), ("MAX_NEW_TOKENS", 256), ("DIGEST", "0" * 64), ("_NUMBER", 99)):
         with monkeypatch.context() as patch:
             patch.setattr(editscore_prompts, name, other)
             assert protocol_version() != before
