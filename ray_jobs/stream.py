@@ -22,8 +22,11 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 
+from actors.attempts import AttemptNotes
+from actors.base import Actor
 from actors.guard import Guard, RunContext, stop_key
 from actors.pipeline import PlannedActor
+from actors.roles import BackendError
 from actors.store import open_store
 from ray_jobs.phases import Phase
 from ray_jobs.runs import RunFailedError
@@ -35,6 +38,9 @@ NO_PROGRESS_TIMEOUT_S = 6 * 3600
 """Ray Data gives up a job without a finished task for this long: above the slowest stage and a wait for spot
 GPUs.
 """
+
+MAX_LOAD_DEATHS = 3
+"""Workers in a row that may die while they load a model before the run ends."""
 
 DRAIN_S = 20.0
 """What a run that is asked to stop gives the calls in hand; Kubernetes kills after 30 s, `ray job stop` after
@@ -156,7 +162,7 @@ def _set_data_context() -> None:
     data = DataContext.get_current()
     data.max_errored_blocks = 0
     data.actor_init_retry_on_errors = True
-    data.max_consecutive_actor_init_deaths = 3
+    data.max_consecutive_actor_init_deaths = MAX_LOAD_DEATHS
     data.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
     data.enable_progress_bars = False
     data.execution_options.verbose_progress = False
@@ -195,7 +201,7 @@ class PoolWorker:
     """One worker of a pool: the actor with its model, loaded once."""
 
     def __init__(self, item: PlannedActor, context: RunContext) -> None:
-        self.guard = Guard(item.build(), context)
+        self.guard = Guard(_loaded(item, context), context)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         return _call(self.guard, table) if table.num_rows else table
@@ -209,8 +215,27 @@ def fan_out(table: pa.Table) -> pa.Table:
 def _guard(item: PlannedActor, context: RunContext) -> Guard:
     key = (context.root, context.run, item.name)
     if key not in _GUARDS:
-        _GUARDS[key] = Guard(item.build(), context)
+        _GUARDS[key] = Guard(_loaded(item, context), context)
     return _GUARDS[key]
+
+
+def _loaded(item: PlannedActor, context: RunContext) -> Actor[Any]:
+    """The actor with its model; BackendError where workers died, one after another, while they loaded it.
+
+    Ray starts a pool's worker, or a task, whose process died again and again under the same id; what Ray Data
+    counts are constructors that raise.
+    """
+    worker = ray.get_runtime_context()
+    load = [f"load by {worker.get_actor_id() or worker.get_task_id()}"]
+    notes = AttemptNotes(open_store(context.root), item.name, context.run)
+    begun = notes.begin(load)
+    if begun >= MAX_LOAD_DEATHS:
+        node, _ = notes.where_and_when(load[0], begun - 1)
+        raise BackendError(f"{MAX_LOAD_DEATHS} workers died while they loaded {item.name}, the last on {node}")
+    try:
+        return item.build()
+    finally:  # not reached where the process ends
+        notes.end(load, begun)
 
 
 def _call(guard: Callable[[Sequence[Row]], list[Row]], table: pa.Table) -> pa.Table:

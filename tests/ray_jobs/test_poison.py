@@ -100,7 +100,7 @@ def test_a_death_costs_its_neighbours_at_most_what_was_in_hand_and_once(outcomes
     for execution, batch in (("pools", 32), ("functions", 1)):
         _, keys = of(outcomes, execution)
         poisons = set(keys.values())
-        calls = [key for key in outcomes[execution]["calls"] if key not in poisons]
+        calls = [key for key, _ in outcomes[execution]["calls"] if key not in poisons]
         again = len(calls) - len(set(calls))
         assert again <= 2 * (batch - 1), f"{execution}: {again} calls on good samples were repeats"
         assert max(calls.count(key) for key in set(calls)) <= 2

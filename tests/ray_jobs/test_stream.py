@@ -1,0 +1,47 @@
+"""What the stream does beside Ray's own work; the rest of it is in the runs of other tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import ray
+
+from actors.guard import RunContext
+from actors.pipeline import PlannedActor, resolve
+from actors.roles import BackendError
+from actors.store import open_root
+from ray_jobs import stream
+from schemas.config import RunConfig
+
+
+def test_a_model_whose_load_kills_worker_after_worker_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_root(str(tmp_path / "root"), create=True)
+    context = RunContext(
+        root=store.uri, run=1, name="Sparkle", seed=1, thresholds={}, generations={}, fingerprints={}
+    )
+    planned = resolve(RunConfig())[0]
+    ids = {"actor": None, "task": "a"}
+    worker = SimpleNamespace(get_actor_id=lambda: ids["actor"], get_task_id=lambda: ids["task"])
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: worker)
+    stream._loaded(planned, context)
+    assert list(store.keys("journal/attempts")) == []
+
+    def die() -> None:
+        """A load that its process does not outlive."""
+        child = os.fork()
+        if not child:
+            monkeypatch.setattr(PlannedActor, "build", lambda self: os._exit(1))
+            stream._loaded(planned, context)
+        os.waitpid(child, 0)
+
+    for _ in range(stream.MAX_LOAD_DEATHS):
+        die()
+    with pytest.raises(BackendError, match=f"3 workers died while they loaded {planned.name}, the last on "):
+        stream._loaded(planned, context)
+    ids["actor"] = "b"
+    stream._loaded(planned, context)  # another worker has its own count
