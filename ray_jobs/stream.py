@@ -231,7 +231,7 @@ def _loaded(item: PlannedActor, context: RunContext) -> Actor[Any]:
     begun = notes.begin(load)
     if begun >= MAX_LOAD_DEATHS:
         node, _ = notes.where_and_when(load[0], begun - 1)
-        raise BackendError(f"{MAX_LOAD_DEATHS} workers died while they loaded {item.name}, the last on {node}")
+        raise BackendError(f"{MAX_LOAD_DEATHS} workers died loading {item.name}, the last on {node}")
     try:
         return item.build()
     finally:  # not reached where the process ends

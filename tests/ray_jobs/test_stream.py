@@ -41,7 +41,7 @@ def test_a_model_whose_load_kills_worker_after_worker_ends_the_run(
 
     for _ in range(stream.MAX_LOAD_DEATHS):
         die()
-    with pytest.raises(BackendError, match=f"3 workers died while they loaded {planned.name}, the last on "):
+    with pytest.raises(BackendError, match=f"3 workers died loading {planned.name}, the last on "):
         stream._loaded(planned, context)
     ids["actor"] = "b"
     stream._loaded(planned, context)  # another worker has its own count
