@@ -44,6 +44,8 @@ QUANTIZATIONS: dict[str, dict[str, Any]] = {
 }
 """Arguments of `transformers.BitsAndBytesConfig`."""
 OFFLOADS = ("none", "sequential")
+ADAPTER = "adapter_model.safetensors"
+"""peft's name for the weights of a LoRA."""
 """All on one device, or layers that do not fit kept in CPU memory (`device_map="auto"`)."""
 _BYTES = {"int8": 1.05, "nf4": 0.56}  # a parameter, with scales, and parts that stay in 16 bit
 _WORKING_GIB = 6.0
@@ -89,6 +91,8 @@ class QwenChat:
         adapter_folder = checkpoint_folder(adapter, adapter_revision) if adapter else None
         if adapter_folder:
             require_safetensors(adapter_folder)
+            if not (adapter_folder / ADAPTER).is_file():  # peft would read a pickle in its place
+                raise CheckpointError(f"the adapter {adapter_folder} has no {ADAPTER}")
         self._device = pick_device(device)
         _require_room(folder, self._device, model, pick_dtype(dtype), offload, quantization)
         if batch_size < 1:

@@ -28,6 +28,15 @@ _CACHE_GIB = 4.0
 128), and a pass needs some."""
 
 
+_WHAT_IS_LOADED = frozenset(
+    (
+        *("model", "tokenizer", "revision", "tokenizer_revision", "code_revision", "hf_config_path"),
+        *("load_format", "model_loader_extra_config", "download_dir", "trust_remote_code"),
+    )
+)
+"""Arguments of `vllm.LLM` that the option `engine` may not have."""
+
+
 class VllmChat:
     """A `ChatModel` over `vllm.LLM`; all requests of a call are batched by the engine.
 
@@ -147,7 +156,16 @@ def engine_arguments(
     images_per_prompt: int,
     engine: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The arguments of `vllm.LLM`; those of `engine` win."""
+    """The arguments of `vllm.LLM`; those of `engine` win.
+
+    Raises:
+        CheckpointError: `engine` names other weights or another way to read them than was checked.
+    """
+    if chosen := sorted(_WHAT_IS_LOADED.intersection(engine)):
+        raise CheckpointError(
+            f"engine: {', '.join(chosen)} would load what neither `revision` pins nor safetensors hold; "
+            "`model` names the weights"
+        )
     return {
         "model": folder,
         "load_format": "safetensors",

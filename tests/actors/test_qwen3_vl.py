@@ -189,6 +189,16 @@ def test_a_lora_adapter_changes_the_answers(checkpoint: Path, adapter: Path, cha
     assert texts(loaded(checkpoint, adapter=str(adapter)), MIXED) != texts(chat, MIXED)
 
 
+def test_an_adapter_that_peft_would_read_from_a_pickle_is_refused(
+    checkpoint: Path, adapter: Path, tmp_path: Path
+) -> None:
+    below = tmp_path / "pickled" / "checkpoint-1"
+    shutil.copytree(adapter, below)
+    (below.parent / "adapter_model.bin").touch()
+    with pytest.raises(CheckpointError, match="has no adapter_model"):
+        loaded(checkpoint, adapter=str(below.parent))
+
+
 def test_an_adapter_whose_weights_have_no_place_is_refused(
     checkpoint: Path, adapter: Path, tmp_path: Path
 ) -> None:

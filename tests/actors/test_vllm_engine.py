@@ -146,6 +146,14 @@ def test_further_arguments_of_the_engine_win() -> None:
     }
 
 
+def test_the_engine_takes_no_other_weights_and_no_other_reader_of_them() -> None:
+    given: dict[str, Any] = {"dtype": "bfloat16", "max_model_len": 9, "gpu_memory_utilization": 0.8}
+    given |= {"tensor_parallel_size": 1, "quantization": None, "images_per_prompt": 4}
+    for name in ("model", "load_format", "trust_remote_code"):
+        with pytest.raises(CheckpointError, match=f"engine: {name} would load"):
+            engine_arguments("/weights", **given, engine={name: "pt"})
+
+
 @dataclass
 class Completion:
     """The two fields of `vllm.CompletionOutput` that are read."""
