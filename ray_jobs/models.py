@@ -177,19 +177,31 @@ def fetch_models(found: Sequence[Choice], console: Console) -> None:
     """Gets what the chosen backends lack, and prints what each one's revision is.
 
     Raises:
-        CheckpointError: the first that cannot be had, after those before it.
+        CheckpointError: some cannot be had, each with its reason, after all the others were fetched.
     """
+    failed = []
+    for weights in dict.fromkeys(item for choice in found for item in choice.weights):
+        try:
+            folder, word = _fetched(weights, console)
+        except CheckpointError as error:
+            failed.append(str(error))
+            continue
+        console.print(f"{weights.model} {word}: {folder}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  revision: {folder_identity(folder)}", markup=False, highlight=False)
+    if failed:
+        raise CheckpointError("\n".join(failed))
+
+
+def _fetched(weights: Weights, console: Console) -> tuple[Path, str]:
+    """The folder with the weights, and whether they were there."""
+    if _is_here(weights):
+        return place_of(weights), "is here"
     # huggingface_hub, and torch for weights that are published as pickles
     from actors.backends.fetching import fetch
 
-    for weights in dict.fromkeys(item for choice in found for item in choice.weights):
-        try:
-            folder, word = place_of(weights), "is here"
-        except CheckpointError:
-            entry = CHECKPOINTS.get(weights.model)
-            size = f", {entry.download_gib:g} GiB, licence {entry.licence}" if entry else ""
-            console.print(f"fetching {weights.model}{size}", markup=False, highlight=False)
-            folder, word = fetch(weights.model, weights.revision), "fetched"
-            require_safetensors(folder)
-        console.print(f"{weights.model} {word}: {folder}", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"  revision: {folder_identity(folder)}", markup=False, highlight=False)
+    entry = CHECKPOINTS.get(weights.model)
+    size = f", {entry.download_gib:g} GiB, licence {entry.licence}" if entry else ""
+    console.print(f"fetching {weights.model}{size}", markup=False, highlight=False)
+    folder = fetch(weights.model, weights.revision)
+    require_safetensors(folder)
+    return folder, "fetched"

@@ -6,16 +6,15 @@ journal, so a phase may run on another machine, days later.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow.compute as pc
 
 from actors.pipeline import PlannedActor
+from ray_jobs.gpus import Room
 from ray_jobs.root import RootState
-from schemas.config import ConfigError, RunConfig
+from schemas.config import ConfigError
 from schemas.gates import Thresholds, first_closed
 from schemas.records import Row
 
@@ -42,35 +41,41 @@ class Phase:
 
 
 def cut(
-    planned: Sequence[PlannedActor], gpus: float, measured: Mapping[str, float] | None = None
+    planned: Sequence[PlannedActor], nodes: Sequence[int], measured: Mapping[str, float] | None = None
 ) -> tuple[Phase, ...]:
-    """Phases of consecutive actors whose pools fit `gpus` GPUs: as few as possible, unless more of them are
-    clearly faster, since seven idle pools of a light actor's GPU cost more than loading models once more.
+    """Phases of consecutive actors whose pools fit the GPUs of some nodes: as few as possible, unless more of
+    them are clearly faster, since seven idle pools of a light actor's GPU cost more than loading models once
+    more.
 
     Args:
+        nodes: GPUs of each node.
         measured: seconds a sample by actor, as the journal has them; without, its backend's figure counts.
 
     Raises:
         ConfigError: an actor that no phase can place, with what is missing.
     """
-    missing = [item for item in planned if _least(item) > gpus]
+    missing = [item for item in planned if _room([item], nodes) is None]
     if missing:
-        needs = "; ".join(f"{item.name} ({_backend(item)}) needs {_least(item):g}" for item in missing)
+        needs = "; ".join(f"{item.name} ({_backend(item)}) needs {_need(item)}" for item in missing)
+        on = f" on {len(nodes)} nodes, at most {max(nodes)} on one" if len(nodes) > 1 else ""
         raise ConfigError(
-            f"the plan counts on {gpus:g} GPUs, and {needs}. Join a cluster that has them (RAY_ADDRESS), "
-            "name what it may grow to (--set gpus=N), choose smaller models, or use configs/embedded.yaml"
+            f"the plan counts on {sum(nodes)} GPUs{on}, and {needs}. Join a cluster that has them "
+            "(RAY_ADDRESS), name what it may grow to (--set gpus=N), choose smaller models, or use "
+            "configs/embedded.yaml"
         )
     seconds = {item.name: (measured or {}).get(item.name, item.seconds) for item in planned}
-    ends = _ends(planned, gpus, seconds)
+    ends = _ends(planned, nodes, seconds)
     phases: list[Phase] = []
     for start, end in zip((0, *ends), ends, strict=False):
         actors = planned[start:end]
-        why = _why(phases[-1].actors, actors, gpus, seconds) if phases else "the beginning"
-        phases.append(Phase(tuple(actors), _spread(actors, gpus, seconds), why))
+        why = _why(phases[-1].actors, actors, nodes, seconds) if phases else "the beginning"
+        phases.append(Phase(tuple(actors), _spread(actors, nodes, seconds), why))
     return tuple(phases)
 
 
-def _ends(planned: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, float]) -> tuple[int, ...]:
+def _ends(
+    planned: Sequence[PlannedActor], nodes: Sequence[int], seconds: Mapping[str, float]
+) -> tuple[int, ...]:
     """Where each phase ends: the fewest phases whose time is within `WORTH_A_CUT` of the fastest plan.
 
     The time of a plan is the sum of its phases' seconds a sample; the best plan of k phases over the first n
@@ -82,9 +87,9 @@ def _ends(planned: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, fl
         longer: dict[int, tuple[float, tuple[int, ...]]] = {}
         for start, (time, ends) in best.items():
             for end in range(start + 1, len(planned) + 1):
-                if sum(map(_least, planned[start:end])) > gpus:
+                if _room(planned[start:end], nodes) is None:
                     break
-                candidate = (time + _seconds(planned[start:end], gpus, seconds), (*ends, end))
+                candidate = (time + _seconds(planned[start:end], nodes, seconds), (*ends, end))
                 longer[end] = min(longer.get(end, candidate), candidate)
         best = longer
         if len(planned) in best:
@@ -93,9 +98,9 @@ def _ends(planned: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, fl
     return next(ends for time, ends in plans if time <= fastest * WORTH_A_CUT)
 
 
-def _seconds(actors: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, float]) -> float:
+def _seconds(actors: Sequence[PlannedActor], nodes: Sequence[int], seconds: Mapping[str, float]) -> float:
     """Seconds a sample of a phase: those of the actor that the others wait for."""
-    workers = _spread(actors, gpus, seconds)
+    workers = _spread(actors, nodes, seconds)
     return max(
         (seconds[item.name] / count for item, count in zip(actors, workers, strict=True) if item.num_gpus),
         default=0.0,
@@ -105,16 +110,17 @@ def _seconds(actors: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, 
 def _why(
     before: Sequence[PlannedActor],
     actors: Sequence[PlannedActor],
-    gpus: float,
+    nodes: Sequence[int],
     seconds: Mapping[str, float],
 ) -> str:
     """Why these actors do not stream with those of the phase before."""
     together = [*before, *actors]
-    need = sum(map(_least, together))
-    if need > gpus:
-        return f"with the phase before it would need {need:g} GPUs of {gpus:g}"
-    apart = _seconds(before, gpus, seconds) + _seconds(actors, gpus, seconds)
-    joint = _seconds(together, gpus, seconds)
+    if _room(together, nodes) is None:
+        need = sum(sum(_workers(item)) for item in together)
+        on = f" on {len(nodes)} nodes" if len(nodes) > 1 else ""
+        return f"with the phase before its workers would need {need:g} GPUs, of {sum(nodes)}{on}"
+    apart = _seconds(before, nodes, seconds) + _seconds(actors, nodes, seconds)
+    joint = _seconds(together, nodes, seconds)
     return f"with the phase before a sample would take {joint:.0f} s instead of {apart:.0f} s"
 
 
@@ -132,57 +138,43 @@ def measured_seconds(state: RootState) -> dict[str, float]:
     return found
 
 
-def _spread(actors: Sequence[PlannedActor], gpus: float, seconds: Mapping[str, float]) -> tuple[int, ...]:
+def _spread(
+    actors: Sequence[PlannedActor], nodes: Sequence[int], seconds: Mapping[str, float]
+) -> tuple[int, ...]:
     """Workers of each actor: the config's `pool_size` where it is set, otherwise a share of the GPUs by work.
 
     One more worker always goes where a sample costs most seconds a worker, which is what the throughput of
     the phase hangs on.
     """
     workers = [item.config.pool_size or 1 for item in actors]
-    left = gpus - sum(item.num_gpus * count for item, count in zip(actors, workers, strict=True))
+    room = _room(actors, nodes)
     growing = [place for place, item in enumerate(actors) if item.num_gpus and item.config.pool_size is None]
-    while growing:
+    while growing and room is not None:
         place = max(growing, key=lambda place: seconds[actors[place].name] / workers[place])
-        if actors[place].num_gpus > left or not seconds[actors[place].name]:
+        if not seconds[actors[place].name] or not room.take(actors[place].num_gpus):
             break  # a smaller actor beside it would not make the phase faster
         workers[place] += 1
-        left -= actors[place].num_gpus
     return tuple(workers)
 
 
-def _least(item: PlannedActor) -> float:
-    """GPUs without which an actor's pool cannot start. A worker has its part of one GPU, not of two: three
-    with 0.6 take three.
-    """
-    workers = item.config.pool_size or 1
-    if not 0 < item.num_gpus < 1:
-        return item.num_gpus * workers
-    a_gpu = int(1 / item.num_gpus + 1e-9)
-    whole, rest = divmod(workers, a_gpu)
-    return whole + rest * item.num_gpus
+def _room(actors: Sequence[PlannedActor], nodes: Sequence[int]) -> Room | None:
+    """What the smallest pools of these actors leave of the nodes; None where they do not fit at once."""
+    room = Room(nodes)
+    return room if room.take_all(gpus for item in actors for gpus in _workers(item)) else None
+
+
+def _workers(item: PlannedActor) -> list[float]:
+    """GPUs of each worker without which an actor's pool cannot start."""
+    return [item.num_gpus] * (item.config.pool_size or 1)
+
+
+def _need(item: PlannedActor) -> str:
+    count = item.config.pool_size or 1
+    return f"{item.num_gpus:g}" if count == 1 else f"{count} times {item.num_gpus:g}"
 
 
 def _backend(item: PlannedActor) -> str:
     return item.backend.name if item.backend else "no model"
-
-
-def gpus_known(config: RunConfig) -> int | None:
-    """GPUs to plan with, as far as that can be said without Ray: the config's, or this machine's when no
-    cluster is named; None where the cluster must be asked.
-    """
-    if config.gpus is not None:
-        return config.gpus
-    return None if os.environ.get("RAY_ADDRESS") else local_gpus()
-
-
-def local_gpus() -> int:
-    """NVIDIA GPUs of this machine that the process may see."""
-    there = [path.name for path in Path("/dev").glob("nvidia[0-9]*")]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return len(there)
-    names = [name.strip() for name in visible.split(",") if name.strip()]
-    return min(len(there), names.index("-1") if "-1" in names else len(names))  # CUDA stops at the first -1
 
 
 def entering(rows: Sequence[Row], before: Sequence[PlannedActor], thresholds: Thresholds) -> list[Row]:

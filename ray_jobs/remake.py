@@ -24,7 +24,8 @@ from actors.guard import RunContext
 from actors.journal import ActorJournal
 from actors.pipeline import PIPELINE, PlannedActor, resolve
 from actors.store import Store, open_store
-from ray_jobs.phases import Phase, cut, entering, gpus_known
+from ray_jobs.gpus import nodes_known
+from ray_jobs.phases import Phase, cut, entering
 from ray_jobs.plan import stream_rows
 from ray_jobs.removals import REMAKING
 from ray_jobs.root import RootState, read_actor
@@ -180,17 +181,12 @@ class _Bench:
             return
         names = sorted({actor for actor, _ in left}, key=_ORDER.__getitem__)
         actors = [self.planned[name] for name in names]
-        known = gpus_known(self.config)
+        nodes = nodes_known(self.config) or [0]
         through = self.through
         if through is None:
-            from ray_jobs.stream import (
-                cluster_gpus,
-                start_ray,
-                stream,
-            )  # a root whose artifacts are there needs no Ray
+            from ray_jobs.stream import start_ray_for, stream  # a root whose artifacts are there needs no Ray
 
-            start_ray(known)
-            known = int(cluster_gpus()) if known is None else known
+            nodes = start_ray_for(self.config)
             through = stream
         context = RunContext(
             root=self.side.uri,
@@ -202,7 +198,7 @@ class _Bench:
             fingerprints={name: item.fingerprint for name, item in self.planned.items()},
         )
         done = 0
-        for phase in cut(actors, known or 0):
+        for phase in cut(actors, nodes):
             rows = entering(self._stream_rows(names), actors[:done], OFF)
             if rows:
                 through(rows, phase, self.config, context)

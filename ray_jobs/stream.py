@@ -28,6 +28,7 @@ from actors.guard import Guard, RunContext, stop_key
 from actors.pipeline import PlannedActor
 from actors.roles import BackendError
 from actors.store import open_store
+from ray_jobs.gpus import nodes_known
 from ray_jobs.phases import Phase
 from ray_jobs.runs import RunFailedError
 from schemas.config import RunConfig
@@ -41,6 +42,9 @@ GPUs.
 
 MAX_LOAD_DEATHS = 3
 """Workers in a row that may die while they load a model before the run ends."""
+
+MAX_NODES = 64
+"""A node group of an autoscaler that names no limit counts as so many."""
 
 DRAIN_S = 20.0
 """What a run that is asked to stop gives the calls in hand; Kubernetes kills after 30 s, `ray job stop` after
@@ -65,12 +69,26 @@ def start_ray(gpus: int | None = None) -> None:
         signal.signal(signal.SIGTERM, ours)  # Ray's own, set by its init, exits with 1
 
 
-def cluster_gpus() -> float:
-    """GPUs of the cluster that this process joined, or what its autoscaler may add up to."""
-    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray leaves it so
+def start_ray_for(config: RunConfig) -> list[int]:
+    """Start or join Ray; the GPUs to plan with, node by node."""
+    known = nodes_known(config)
+    start_ray(sum(known) if known else None)
+    return known or _cluster_nodes()
+
+
+def _cluster_nodes() -> list[int]:
+    """The GPUs of each node of the cluster that this process joined, or that its autoscaler may add up to."""
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    there = [int(has["GPU"]) for has in alive if has.get("GPU", 0) >= 1]
     # the only place where Ray says what its autoscaler may add; None without an autoscaler
-    grown: dict[str, int] | None = ray._private.state.state.get_max_resources_from_cluster_config()
-    return max(there.get("GPU", 0.0), (grown or {}).get("GPU", 0.0))
+    grown = ray._private.state.state.get_cluster_config()
+    may_be = [
+        int(group.resources["GPU"])
+        for group in (grown.node_group_configs if grown else ())
+        if group.resources.get("GPU", 0) >= 1
+        for _ in range(MAX_NODES if group.max_count < 0 else group.max_count)
+    ]
+    return max(there, may_be, key=sum) or [0]
 
 
 def _init_ray(gpus: int | None) -> None:

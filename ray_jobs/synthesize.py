@@ -19,16 +19,17 @@ from actors.attempts import forget
 from actors.guard import RunContext
 from actors.pipeline import PlannedActor, resolve, thresholds
 from actors.store import Store, is_root, open_root, open_store
+from ray_jobs.gpus import nodes_known
 from ray_jobs.licences import backend_licence
 from ray_jobs.models import require_weights, say_unpinned
-from ray_jobs.phases import Phase, cut, entering, gpus_known, measured_seconds, undone
+from ray_jobs.phases import Phase, cut, entering, measured_seconds, undone
 from ray_jobs.pins import pin_weights
 from ray_jobs.plan import Work, deadly, stream_rows, work_left
 from ray_jobs.progress import ActorCount, Progress
 from ray_jobs.root import SAMPLES, RootState, compact, read_root, read_samples, read_settled, write_samples
 from ray_jobs.runs import RunRecord, check_redo, check_run, ended, newest_run, open_run
 from ray_jobs.sources import SourceEntry, plan_samples, planned_otherwise
-from schemas.config import RunConfig
+from schemas.config import ConfigError, RunConfig
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def synthesize(
     """
     planned = resolve(config)
     check_redo(redo, planned)
-    known = gpus_known(config)
+    known = nodes_known(config)
     if known is not None:
         cut(planned, known)  # a plan that cannot be placed is refused before anything is written
     plan_samples(
@@ -115,7 +116,7 @@ def run_work(
     console: Console,
 ) -> dict[str, ActorCount]:
     """Stream samples through all actors, by the run that holds the root; returns what each actor did."""
-    from ray_jobs.stream import cluster_gpus, start_ray, stream  # with nothing to do Ray is not loaded
+    from ray_jobs.stream import start_ray_for, stream  # with nothing to do Ray is not loaded
 
     limits = thresholds(tuple(planned))
     context = RunContext(
@@ -129,11 +130,9 @@ def run_work(
         deaths=deadly(work.state),
     )
     say_unpinned(planned, console)
-    known = gpus_known(config)
-    if known is not None and not os.environ.get("RAY_ADDRESS"):
+    if not os.environ.get("RAY_ADDRESS"):
         require_weights(planned)  # on a cluster they lie on its nodes, and each worker looks before it loads
-    start_ray(known)
-    phases = cut(planned, cluster_gpus() if known is None else known, measured_seconds(work.state))
+    phases = cut(planned, start_ray_for(config), measured_seconds(work.state))
     with Progress(
         store, record.run, planned, limits, work.num_sources, work.samples.num_rows, console
     ) as watch:
@@ -220,16 +219,15 @@ def _print_phases(
     planned: Sequence[PlannedActor], config: RunConfig, state: RootState | None, console: Console
 ) -> None:
     """Each phase with why it was cut, and a table of its actors."""
-    gpus: float | None = gpus_known(config)
-    if gpus is None:
-        from ray_jobs.stream import cluster_gpus, start_ray
+    nodes = nodes_known(config)
+    if nodes is None:
+        from ray_jobs.stream import start_ray_for
 
-        start_ray()
-        gpus = cluster_gpus()
-    phases = cut(planned, gpus, measured_seconds(state) if state else None)
+        nodes = start_ray_for(config)
+    phases = cut(planned, nodes, measured_seconds(state) if state else None)
     say_unpinned(planned, console)
     mode = "one pool each" if config.execution == "pools" else "without GPU as functions that Ray Data fuses"
-    console.print(f"{len(planned)} actors, {mode}; {gpus:g} GPUs to plan with", highlight=False)
+    console.print(f"{len(planned)} actors, {mode}; {sum(nodes)} GPUs to plan with", highlight=False)
     for number, phase in enumerate(phases, 1):
         console.print(
             f"phase {number} of {len(phases)}, {phase.gpus:g} GPUs, cut here because: {phase.why}"
@@ -239,6 +237,11 @@ def _print_phases(
             highlight=False,
         )
         console.print(_phase_table(phase, config, state), markup=False)
+    if not os.environ.get("RAY_ADDRESS"):
+        try:
+            require_weights(planned)
+        except ConfigError as error:
+            console.print(f"a run on this machine would be refused: {error}", style="yellow", markup=False)
 
 
 def _phase_table(phase: Phase, config: RunConfig, state: RootState | None) -> Table:

@@ -107,6 +107,19 @@ def test_without_a_network_and_behind_a_gate_the_reason_is_one_line(
     assert "Traceback" not in gated.stderr + offline.stderr
 
 
+def test_what_cannot_be_had_keeps_nothing_else_from_being_fetched(
+    tmp_path: Path, config: Path, server: tuple[str, Any]
+) -> None:
+    raw = yaml.safe_load(config.read_text())
+    raw["actors"]["FirstFrameEditor"] = {"backend": "flux2_klein", "options": {"model": "mine/absent"}}
+    config.write_text(yaml.safe_dump(raw))
+    result = models(tmp_path, "--config", config, "--fetch", address=server[0])
+    assert result.returncode == 1
+    assert "mine/absent" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "mine/tiny fetched" in result.stdout
+
+
 def test_the_table_shows_every_backend_and_what_the_paper_lacks_here(tmp_path: Path) -> None:
     listed = models(tmp_path)
     assert listed.returncode == 0, listed.stderr

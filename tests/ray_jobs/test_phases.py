@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from actors.backends.catalogue import CHECKPOINTS
 from actors.backends.options import option_names
 from actors.pipeline import PIPELINE, PlannedActor, resolve
+from ray_jobs.gpus import nodes_known
 from ray_jobs.models import require_weights
-from ray_jobs.phases import cut, entering, gpus_known, undone
+from ray_jobs.phases import cut, entering, undone
 from ray_jobs.settings import apply, load_config
 from schemas.config import ConfigError
 from schemas.records import Row
@@ -36,14 +37,14 @@ def costing(gpus: dict[str, float], seconds: dict[str, float] | None = None) -> 
 
 
 def test_without_gpu_everything_streams_in_one_phase() -> None:
-    (phase,) = cut(EMBEDDED, 0)
+    (phase,) = cut(EMBEDDED, [0])
     assert [item.name for item in phase.actors] == [actor.__name__ for actor in PIPELINE]
     assert phase.gpus == 0
 
 
 def test_one_gpu_runs_the_papers_models_and_a_large_cluster_streams_them_all_at_once() -> None:
-    assert len(cut(PAPER, 1)) > 5
-    assert len(cut(PAPER, 64)) == 1
+    assert len(cut(PAPER, [1])) > 5
+    assert len(cut(PAPER, [64])) == 1
 
 
 @given(
@@ -53,7 +54,7 @@ def test_one_gpu_runs_the_papers_models_and_a_large_cluster_streams_them_all_at_
     st.integers(2, 40),
 )
 def test_phases_keep_the_order_and_never_take_more_than_there_is(needs: dict[str, float], gpus: int) -> None:
-    phases = cut(costing(needs), gpus)
+    phases = cut(costing(needs), [gpus])
     assert [item.name for phase in phases for item in phase.actors] == [item.name for item in EMBEDDED]
     for phase in phases:
         assert phase.gpus <= gpus
@@ -62,9 +63,9 @@ def test_phases_keep_the_order_and_never_take_more_than_there_is(needs: dict[str
 
 def test_an_actor_that_no_phase_can_place_is_refused_with_what_is_missing() -> None:
     with pytest.raises(ConfigError, match=r"counts on 3 GPUs, and VideoGenerator \(embedded\) needs 4\."):
-        cut(costing({"VideoGenerator": 4.0, "ForegroundTracker": 1.0}), 3)
+        cut(costing({"VideoGenerator": 4.0, "ForegroundTracker": 1.0}), [3])
     with pytest.raises(ConfigError, match="BackgroundAnimator"):
-        cut(costing({"BackgroundAnimator": 0.25}), 0)
+        cut(costing({"BackgroundAnimator": 0.25}), [0])
 
 
 def test_the_slow_generators_are_kept_apart_where_that_is_clearly_faster() -> None:
@@ -72,7 +73,7 @@ def test_the_slow_generators_are_kept_apart_where_that_is_clearly_faster() -> No
         {"FirstFrameEditor": 1.0, "BackgroundAnimator": 1.0, "VideoGenerator": 1.0},
         {"FirstFrameEditor": 1.0, "BackgroundAnimator": 1000.0, "VideoGenerator": 1000.0},
     )
-    phases = cut(planned, 4)
+    phases = cut(planned, [4])
     workers = {
         item.name: count
         for phase in phases
@@ -80,12 +81,12 @@ def test_the_slow_generators_are_kept_apart_where_that_is_clearly_faster() -> No
         if item.num_gpus
     }
     assert workers["BackgroundAnimator"] >= 2, phases
-    assert len(cut(planned, 60)) == 1, "with room for all, one phase: nothing is clearly faster"
+    assert len(cut(planned, [60])) == 1, "with room for all, one phase: nothing is clearly faster"
 
 
 def test_what_the_journal_measured_counts_before_the_published_seconds() -> None:
     planned = costing({"FirstFrameEditor": 1.0, "VideoGenerator": 1.0})
-    (phase,) = cut(planned, 12, {"FirstFrameEditor": 1.0, "VideoGenerator": 5.0})
+    (phase,) = cut(planned, [12], {"FirstFrameEditor": 1.0, "VideoGenerator": 5.0})
     names = [item.name for item in phase.actors]
     assert phase.workers[names.index("VideoGenerator")] == 10
     assert phase.workers[names.index("FirstFrameEditor")] == 2
@@ -93,27 +94,43 @@ def test_what_the_journal_measured_counts_before_the_published_seconds() -> None
 
 def test_a_pool_size_in_the_config_is_kept_and_counted() -> None:
     config = apply({"actors": {"VideoGenerator": {"pool_size": 3, "num_gpus": 0.5}}}, ())
-    (phase,) = cut(resolve(config), 2)
+    (phase,) = cut(resolve(config), [2])
     assert phase.gpus == 1.5
-    with pytest.raises(ConfigError, match=r"needs 1\.5"):
-        cut(resolve(config), 1)
+    with pytest.raises(ConfigError, match=r"needs 3 times 0\.5"):
+        cut(resolve(config), [1])
 
 
 def test_a_worker_has_its_part_of_one_gpu_and_not_of_two() -> None:
     config = apply({"actors": {"VideoGenerator": {"pool_size": 3, "num_gpus": 0.6}}}, ())
-    with pytest.raises(ConfigError, match="needs 3"):
-        cut(resolve(config), 2)
+    with pytest.raises(ConfigError, match=r"needs 3 times 0\.6"):
+        cut(resolve(config), [2])
+    planned = costing(
+        {"VideoGenerator": 0.6, "EditedFrameScorer": 0.5}, {"VideoGenerator": 10.0, "EditedFrameScorer": 9.0}
+    )
+    (phase,) = cut(planned, [3])
+    names = [item.name for item in phase.actors]
+    assert phase.workers[names.index("VideoGenerator")] == 2, "the third GPU is the scorer's"
     with pytest.raises(ConfigError, match=r"num_gpus 1\.5"):
         apply({"actors": {"VideoGenerator": {"num_gpus": 1.5}}}, ())
 
 
+def test_a_worker_has_all_its_gpus_on_one_node() -> None:
+    planned = costing({"VideoGenerator": 2.0})
+    with pytest.raises(
+        ConfigError, match=r"2 GPUs on 2 nodes, at most 1 on one, and VideoGenerator .* needs 2\."
+    ):
+        cut(planned, [1, 1])
+    (phase,) = cut(planned, [3, 3, 1])
+    assert phase.gpus == 4, "a node of three has room for one of them"
+
+
 def test_the_config_says_the_gpus_before_the_machine_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    assert gpus_known(apply({"gpus": 7}, ())) == 7
-    assert gpus_known(apply({}, ())) is None, "a cluster is named, and only it knows"
+    assert nodes_known(apply({"gpus": 7}, ())) == [7]
+    assert nodes_known(apply({}, ())) is None, "a cluster is named, and only it knows"
     monkeypatch.delenv("RAY_ADDRESS")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpus_known(apply({}, ())) == 0
+    assert nodes_known(apply({}, ())) == [0]
 
 
 def test_a_phase_takes_up_only_what_passed_every_actor_before_it() -> None:
@@ -143,7 +160,7 @@ def test_a_phase_takes_up_only_what_passed_every_actor_before_it() -> None:
 
 
 def test_a_phase_with_nothing_left_takes_up_nothing() -> None:
-    (phase,) = cut(EMBEDDED, 0)
+    (phase,) = cut(EMBEDDED, [0])
     names = [item.name for item in EMBEDDED]
     of_source = [item.name for item in EMBEDDED if item.actor.keyed == "source"]
     of_sample = [name for name in names if name not in of_source]

@@ -15,10 +15,10 @@ from actors.pipeline import PlannedActor, resolve
 from actors.store import open_root
 from ray_jobs.models import require_weights, say_unpinned
 from ray_jobs.pins import pin_weights
-from ray_jobs.runs import newest_run
+from ray_jobs.runs import newest_run, open_run
 from ray_jobs.settings import load_config
 from ray_jobs.sources import read_sources
-from ray_jobs.synthesize import synthesize
+from ray_jobs.synthesize import print_plan, synthesize
 from schemas.config import ConfigError, RunConfig
 from tests.ray_jobs.commands import ROOT
 
@@ -106,6 +106,20 @@ def test_a_redo_without_its_weights_gives_no_results_up(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no folder on this machine"):
         synthesize(root, entries, config, Console(quiet=True), redo="ForegroundTracker")
     assert newest_run(open_root(root, create=False)) is None
+
+
+def test_a_dry_run_says_that_weights_are_not_those_of_the_first_run(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/a.mp4").touch()
+    entries, folder = read_sources(str(tmp_path / "clips")), weights(tmp_path / "own", 2)
+    store = open_root(str(tmp_path / "root"), create=True)
+    config = tracked_by(model=str(folder)).model_copy(update={"gpus": 1})
+    open_run(store, "synthesize", pin_weights(config, None))
+    save_file({"a": torch.zeros(3)}, folder / "model.safetensors")
+    console = Console(record=True, width=400)
+    print_plan(str(tmp_path / "root"), entries, config, console)
+    assert "would be refused: " in (shown := console.export_text())
+    assert "is not the checkpoint that the config or the root's first run pins" in shown
 
 
 def test_a_mirror_with_a_commit_is_refused_before_work() -> None:

@@ -45,3 +45,30 @@ def test_a_model_whose_load_kills_worker_after_worker_ends_the_run(
         stream._loaded(planned, context)
     ids["actor"] = "b"
     stream._loaded(planned, context)  # another worker has its own count
+
+
+def test_the_gpus_of_a_cluster_are_those_of_its_nodes_or_of_what_it_may_grow_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 8.0}},
+        {"Alive": True, "Resources": {"GPU": 2.0}},
+        {"Alive": False, "Resources": {"GPU": 8.0}},
+    ]
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setattr(stream, "start_ray", lambda gpus: None)
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    grown = SimpleNamespace(node_group_configs=[])
+    monkeypatch.setattr(ray._private.state.state, "get_cluster_config", lambda: grown)
+    assert stream.start_ray_for(RunConfig()) == [2]
+    grown.node_group_configs = [
+        SimpleNamespace(resources={"CPU": 8}, max_count=1),
+        SimpleNamespace(resources={"GPU": 4}, max_count=2),
+    ]
+    assert stream.start_ray_for(RunConfig()) == [4, 4]
+    grown.node_group_configs[1].max_count = -1
+    assert stream.start_ray_for(RunConfig()) == [4] * stream.MAX_NODES
+    assert stream.start_ray_for(RunConfig(gpus=16)) == [16]
+    nodes.clear()
+    monkeypatch.setattr(ray._private.state.state, "get_cluster_config", lambda: None)
+    assert stream.start_ray_for(RunConfig()) == [0]

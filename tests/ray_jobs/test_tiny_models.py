@@ -64,7 +64,7 @@ def test_the_number_of_gpus_changes_the_phases_and_not_the_bytes(
     releases = []
     for gpus, phases in ((1, 3), (2, 2), (16, 1)):
         config = planned_with(config_file, gpus)
-        assert len(cut(resolve(config), gpus)) == phases
+        assert len(cut(resolve(config), [gpus])) == phases
         root = str(tmp_path / f"gpus{gpus}")
         result = synthesize(root, read_sources(str(clip)), config, Console(quiet=True))
         assert result.state.verdicts()["status"].to_pylist() == ["accepted", "accepted"]
