@@ -7,8 +7,6 @@ from a judgement.
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from actors.backends.editscore_prompts import (
     questions,
 )
 from actors.backends.prompted import SHOWN, by_key
+from actors.ops.answers import literal
 from actors.ops.editscore import FULL_MARKS
 from actors.roles import Answers, SampleError, ScorePass, ScoreRequest
 
@@ -105,7 +104,7 @@ class ChatScorer:
             asked = [self._ask(question, attempt) for question in open_questions.values()]
             for key, answer in by_key(asked, self._chat.chat(asked)).items():
                 question = open_questions[key]
-                judgement = None if answer.error else read_judgement(answer.text, _MARKS[question.kind])
+                judgement = _judgement(question, answer)
                 if judgement is not None:
                     judged[key] = judgement
                     del open_questions[key]
@@ -179,6 +178,12 @@ class EditScoreEndpoint(ChatScorer):
         super().__init__(OpenAIChat(**options), num_pass=num_pass, retries=retries)
 
 
+def _judgement(question: _Question, answer: ChatAnswer) -> Judgement | None:
+    if answer.error:
+        return None
+    return read_judgement(answer.text, _MARKS[question.kind], complete=answer.complete)
+
+
 def _failure(question: _Question, answer: ChatAnswer, attempt: int) -> SampleError:
     if answer.error:
         return SampleError(f"EditScore did not answer: {answer.error}")
@@ -193,16 +198,19 @@ def _failure(question: _Question, answer: ChatAnswer, attempt: int) -> SampleErr
 # ---------------------------------------------------------------- reading an answer
 
 _SCORE = re.compile(r"""["']?\bscore["']?\s*[:=]\s*(\[[^\]]*\]|-?[\d.]+(?=\s*[,}\n]))""", re.IGNORECASE)
+_END = re.compile(r"""["'\s]*(?:(\})|```|\Z)""")
+"""What may follow the marks: the object's brace, or the end of an answer that lost it."""
 _REASONING = re.compile(r"""["']?\breasoning["']?\s*[:=]\s*["']?""", re.IGNORECASE)
 _LIST = re.compile(r"\[[^\]]*\]")
 
 
-def read_judgement(text: str, counts: Sequence[int]) -> Judgement | None:
+def read_judgement(text: str, counts: Sequence[int], *, complete: bool = True) -> Judgement | None:
     """The marks and the reasoning of an answer; None where it does not hold one of `counts` marks of 0..25.
 
-    Read are: JSON or a Python literal, fenced or with words around it; failing that, whatever follows the one
-    word `score`, so that a quote inside the reasoning or a lost brace does no harm; and a bare list. Two
-    different lists of marks are no judgement. Marks are never rounded nor clipped.
+    Read are: JSON or a Python literal, fenced or with words around it; failing that, what stands between the
+    word `score` and the end of the object, so that a quote inside the reasoning or a lost brace does no harm;
+    and a bare list. No judgement are two different lists of marks, marks that only the reasoning speaks of,
+    and marks without a brace behind them in an answer that was cut off. Marks are never rounded nor clipped.
     """
     fields = _fields(text)
     if fields is not None and "score" in fields:
@@ -211,46 +219,22 @@ def read_judgement(text: str, counts: Sequence[int]) -> Judgement | None:
         return Judgement(marks, str(reasoning).strip(), text) if marks else None
     found = list(_SCORE.finditer(text))
     if not found and _LIST.fullmatch(text.strip()):
-        marks = _marks(_literal(text.strip()), counts)
+        marks = _marks(literal(text.strip()), counts)
         return Judgement(marks, "", text) if marks else None
-    readings = [(match.start(), m) for match in found if (m := _marks(_literal(match[1]), counts))]
+    readings = [(match, marks) for match in found if (marks := _marks(literal(match[1]), counts))]
     if len({marks for _, marks in readings}) != 1:
         return None
-    start, marks = readings[0]
-    return Judgement(marks, _reasoning_before(text, start), text)
+    (first, marks), (last, _) = readings[0], readings[-1]
+    end = _END.match(text, last.end())
+    if not end or not (end[1] or complete):
+        return None
+    return Judgement(marks, _reasoning_before(text, first.start()), text)
 
 
 def _fields(text: str) -> dict[str, Any] | None:
     """The object that the answer is, keys in lower case."""
-    value = _literal(text[text.find("{") : text.rfind("}") + 1])
+    value = literal(text[text.find("{") : text.rfind("}") + 1])
     return {str(key).lower(): item for key, item in value.items()} if isinstance(value, dict) else None
-
-
-def _literal(text: str) -> Any:
-    """JSON (line breaks in strings allowed) or a Python literal; None for neither, and for an object that has
-    a key twice.
-    """
-    try:
-        return json.loads(text, strict=False, object_pairs_hook=_each_key_once)
-    except _TwiceError:
-        return None
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-        return None
-
-
-class _TwiceError(ValueError):
-    pass
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = {key.lower(): value for key, value in pairs}
-    if len(found) != len(pairs):
-        raise _TwiceError
-    return found
 
 
 def _marks(value: Any, counts: Sequence[int]) -> tuple[int, ...]:

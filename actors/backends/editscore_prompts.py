@@ -30,7 +30,7 @@ SEES_BOTH: dict[ScoreTask, bool] = {
     "video_frame": True,
 }
 """Whether the perceptual question shows the source too: the package does in `batch_evaluate` alone."""
-_NUMBER = 2
+_NUMBER = 3
 """Raised by hand when answers are read or paired otherwise."""
 
 

@@ -276,21 +276,40 @@ def _entries(text: str, complete: bool) -> list[tuple[str, list[float]]]:
 
 
 def _parsed(chunk: str) -> Any:
-    """The value of one entry, as JSON or as a Python literal (single quotes, trailing commas); None where it
-    is neither.
+    """The value of one entry; None for one that is too long or unreadable."""
+    return literal(chunk) if len(chunk) <= MAX_ENTRY else None
+
+
+def literal(text: str) -> Any:
+    """JSON (line breaks in strings allowed) or a Python literal (single quotes, trailing commas); None for
+    neither, and for an object that has a key twice, whatever its case: only one of its values would be read.
     """
-    if len(chunk) > MAX_ENTRY:
-        return None
     try:
-        return json.loads(chunk)
+        return json.loads(text, strict=False, object_pairs_hook=_each_key_once)
+    except _TwiceError:
+        return None
     except (ValueError, RecursionError):
         pass
     try:
         with warnings.catch_warnings():  # a stray backslash is not worth a line in the log
             warnings.simplefilter("ignore")
-            return ast.literal_eval(chunk)
+            tree = ast.parse(text.strip(), mode="eval")
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Dict):
+                    _each_key_once([(ast.literal_eval(key), None) for key in node.keys if key])
+            return ast.literal_eval(tree)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
+
+
+class _TwiceError(ValueError):
+    pass
+
+
+def _each_key_once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    if len({str(key).strip().lower() for key, _ in pairs}) != len(pairs):
+        raise _TwiceError
+    return dict(pairs)
 
 
 def _entry(value: Any) -> tuple[str, list[float]] | None:

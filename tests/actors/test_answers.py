@@ -125,6 +125,12 @@ def test_an_entry_without_four_numbers_is_skipped(box: str) -> None:
         located(f"[{bad}]")
 
 
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_an_entry_with_two_boxes_is_skipped(quote: str) -> None:
+    bad = '{"label": "woman in brown hat", "bbox_2d": [1, 2, 30, 40], "bbox_2d": [5, 6, 70, 80]}'
+    assert located(f"[{bad.replace(chr(34), quote)}, {FINE[1:]}") == {"brown hat": HAT.bbox_2d}
+
+
 def test_a_number_too_large_for_a_float_is_skipped() -> None:
     assert located(f"[{entry('woman in brown hat', 0, 0, 10**400, 9)}, {FINE[1:]}") == {
         "brown hat": HAT.bbox_2d

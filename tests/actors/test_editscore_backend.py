@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -267,6 +268,8 @@ def test_reasoning_may_hold_what_json_forbids_or_be_missing(text: str, reasoning
         '{"reasoning": "20 trees and 23 people are',
         '{"score": [20, 23]} or rather {"score": [10, 23]}',
         '{"reasoning": "good", "score": [20, 23], "Score": [10, 23]}',
+        "{'reasoning': 'good', 'score': [20, 23], 'score': [10, 23]}",
+        '{"reasoning": "perfect would be "score": [25, 25], but the light is',
         '{"reasoning": "good", "score": ["' + "1" * 5000 + '", "20"]}',
         "{" * 100_000,
         '{"reasoning" : "...", "score" : [...]}',
@@ -282,6 +285,24 @@ def test_a_single_perceptual_mark_is_read_and_a_cut_one_is_not() -> None:
     assert whole is not None
     assert whole.marks == (21,)
     assert read_judgement('{"reasoning": "x", "score": 2', (1, 2)) is None
+    assert read_judgement('{"reasoning": "a fair score: 20, since the light', (1, 2)) is None
+
+
+def test_marks_of_an_answer_that_was_cut_off_count_with_a_brace_behind_them_only() -> None:
+    text = '{"reasoning": "a sign "OPEN" is lost", "score": [20, 23]'
+    for ending, complete, read in (("", True, True), ("", False, False), ("} Also,", False, True)):
+        assert (read_judgement(text + ending, (2,), complete=complete) is not None) == read
+
+
+def test_a_cut_answer_is_asked_again_and_gives_no_marks() -> None:
+    class Cut(WritingChat):
+        def chat(self, requests: Sequence[ChatRequest]) -> list[ChatAnswer]:
+            return [replace(item, complete=False) for item in super().chat(requests)]
+
+    chat = Cut(lambda _: '"reasoning": "they say "score": [25, 25]')
+    (failed,) = ChatScorer(chat, retries=1).score([request("a")]).values()
+    assert isinstance(failed, SampleError)
+    assert len(chat.calls) == 2
 
 
 @given(st.text(max_size=200), st.lists(st.integers(-5, 30), max_size=3))
