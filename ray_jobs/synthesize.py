@@ -53,18 +53,24 @@ def synthesize(
     """
     planned = resolve(config)
     check_redo(redo, planned)
-    known = nodes_known(config)
-    if known is not None:
-        cut(planned, known)  # a plan that cannot be placed is refused before anything is written
     plan_samples(
         entries, config, SAMPLES.empty_table()
     )  # what is wrong with the list is said before any work
+    known = nodes_known(config)
+    if (
+        known is None and redo is not None
+    ):  # a redo gives results up when it opens, so the cluster is asked now
+        from ray_jobs.stream import start_ray_for
+
+        known = start_ray_for(config)
+    if known is not None:
+        cut(planned, known)  # a plan that cannot be placed is refused before anything is written
     store = open_root(root, create=True)
     before = newest_run(store)
     config = pin_weights(config, before.run_config() if before else None)
     planned = resolve(config)
-    if redo is not None and known is not None and not os.environ.get("RAY_ADDRESS"):
-        require_weights(planned)  # a redo gives results up when it opens
+    if redo is not None and not os.environ.get("RAY_ADDRESS"):
+        require_weights(planned)
     record = open_run(store, "synthesize", config, redo=redo, planned=planned)
     with ended(store, record) as summary:
         result = _fill(store, record, entries, planned, config, console)

@@ -22,14 +22,19 @@ _NOT_OPTIONS = frozenset(("self", "chat"))
 
 
 def check_options(spec: BackendSpec, options: Mapping[str, Any], where: str) -> None:
-    """Raises ConfigError for an option that no constructor takes, with the nearest name, and for an address
-    with a user or a password in it, which would be written into the journal.
+    """Raises ConfigError for an option that no constructor takes, with the nearest name, for a revision that
+    YAML read as a number, and for an address with a user or a password in it, which would be written into the
+    journal.
     """
     known = option_names(spec)
     for name, value in options.items():
         if name not in known:
             hint = nearest(name, known) if known else "; it takes none"
             raise ConfigError(f"{where}.options.{name}: backend {spec.name} has no such option{hint}")
+        if (name == "revision" or name.endswith("_revision")) and not isinstance(value, str | None):
+            raise ConfigError(
+                f"{where}.options.{name}: {value!r} is no text; quote a revision that is all digits"
+            )
         if isinstance(value, str) and "://" in value and "@" in urlsplit(value).netloc:
             raise ConfigError(
                 f"{where}.options.{name}: no user or password in an address; the run records it"

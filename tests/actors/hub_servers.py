@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,10 @@ class _Answers(BaseHTTPRequestHandler):
         if self.headers.get("If-Match", etag) != etag:
             self._send(412, b"", {})
             return
-        self._send(200, content, {"ETag": etag, "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"})
+        self._send(200, content, {"ETag": etag, "Accept-Ranges": "bytes", **self._about_file()})
+
+    def _about_file(self) -> dict[str, str]:
+        return {}
 
     def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -68,15 +72,23 @@ class _Answers(BaseHTTPRequestHandler):
 
 
 class _Hub(_Answers):
-    """Repositories: `files` by `owner/name/path`."""
+    """Repositories: `files` by `owner/name/path`, in every commit; branches are at `COMMIT`."""
+
+    commit = COMMIT
+    """Of the file that is asked for."""
 
     def _route(self, path: str, query: dict[str, list[str]]) -> None:
         if path.startswith("api/models/"):
             owner, name, *rest = path.removeprefix("api/models/").split("/")
             self._about(f"{owner}/{name}", rest)
             return
-        owner, name, _, _, *rest = path.split("/")  # OWNER/NAME/resolve/COMMIT/PATH
-        super()._route("/".join((owner, name, *rest)), query)
+        repo, resolved, place = path.partition("/resolve/")  # OWNER/NAME/resolve/REVISION/PATH
+        revision, _, name = place.partition("/")
+        self.commit = _commit(revision)
+        super()._route(f"{repo}/{name}" if resolved else path, query)
+
+    def _about_file(self) -> dict[str, str]:
+        return {"X-Repo-Commit": self.commit}
 
     def _about(self, repo: str, rest: list[str]) -> None:
         names = [name.removeprefix(f"{repo}/") for name in self.files if name.startswith(f"{repo}/")]
@@ -90,8 +102,13 @@ class _Hub(_Answers):
             ]
             self._send(200, json.dumps(found).encode(), {"Content-Type": "application/json"})
         else:
-            answer = {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
+            sha = _commit(rest[1] if rest[:1] == ["revision"] else "")
+            answer = {"id": repo, "sha": sha, "siblings": [{"rfilename": name} for name in names]}
             self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+
+def _commit(revision: str) -> str:
+    return revision if re.fullmatch("[0-9a-f]{40}", revision) else COMMIT
 
 
 class _Bucket(_Answers):
@@ -128,7 +145,7 @@ def _running(kind: type[_Answers], files: dict[str, bytes]) -> Iterator[tuple[st
 
 @contextmanager
 def hub(files: dict[str, bytes]) -> Iterator[tuple[str, Any]]:
-    """A hub with `files` by `owner/name/path`, all at `COMMIT`; yields its address and what it served."""
+    """A hub with `files` by `owner/name/path`; yields its address and what it served."""
     with _running(_Hub, files) as running:
         yield running
 

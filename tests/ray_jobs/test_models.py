@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from huggingface_hub import constants
 from rich.console import Console
 from safetensors.torch import save
 
 from actors.backends import BACKENDS, Weights, backend_spec, weights_of
 from actors.backends.catalogue import CHECKPOINTS
+from actors.backends.wan22_i2v import LIGHTX2V_FILES, _lora_files
 from actors.pipeline import resolve
-from ray_jobs.models import choices, missing_packages, print_models, say_unpinned
+from ray_jobs.models import choices, missing_packages, print_models, require_weights, say_unpinned
+from ray_jobs.pins import pin_weights
 from ray_jobs.settings import load_config
 from schemas.config import ConfigError, RunConfig
 from tests.actors.hub_servers import COMMIT, hub
@@ -91,6 +94,43 @@ def test_fetch_brings_weights_and_no_pickle_and_a_second_one_asks_for_nothing(
     assert again.returncode == 0, again.stderr
     assert "mine/tiny is here" in again.stdout
     assert len(running.served) == served
+
+
+def test_what_was_fetched_is_what_a_run_pins_and_finds(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, other, distilled = save({"a": torch.zeros(2)}), "3" * 40, "lightx2v/Wan2.2-Lightning"
+    files = {
+        "mine/wan/model_index.json": b"{}",
+        "mine/wan/vae/model.safetensors": weights,
+        "mine/judge/model.safetensors": weights,
+        "mine/lora/adapter_model.safetensors": weights,
+        **{f"{distilled}/{name}": weights for name in (*LIGHTX2V_FILES, "another/lora.safetensors")},
+    }
+    raw = yaml.safe_load(config.read_text())
+    raw["actors"] = {
+        "EditedFrameScorer": {
+            "backend": "editscore",
+            "options": {"model": "mine/judge", "revision": other, "adapter": "mine/lora"},
+        },
+        "BackgroundAnimator": {
+            "backend": "wan22_i2v",
+            "options": {"model": "mine/wan", "revision": "main", "lightx2v": distilled},
+        },
+    }
+    config.write_text(yaml.safe_dump(raw))
+    with hub(files) as (address, running):
+        result = models(tmp_path, "--config", config, "--fetch", address=address)
+        assert result.returncode == 0, result.stderr
+        assert f"{distilled}/another/lora.safetensors" not in running.served
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    planned = {item.name: item for item in resolve(pin_weights(load_config(config), None))}
+    assert [planned[name].recipe["weights"] for name in raw["actors"]] == [
+        [f"mine/judge@{other}", f"mine/lora@{COMMIT}"],
+        [f"mine/wan@{COMMIT}", f"{distilled}@{CHECKPOINTS[distilled].revision}"],
+    ]
+    require_weights(list(planned.values()))
+    assert _lora_files(distilled, None, LIGHTX2V_FILES)[1].read_bytes() == weights
 
 
 def test_without_a_network_and_behind_a_gate_the_reason_is_one_line(

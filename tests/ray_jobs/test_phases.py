@@ -186,6 +186,7 @@ def test_the_papers_config_names_only_options_that_its_backends_take() -> None:
     [
         ("VideoGenerator", "wan22_fun_control", {"stepz": 3}, "no such option; did you mean 'steps'"),
         ("VideoGenerator", "embedded", {"steps": 3}, "it takes none"),
+        ("EditedFrameScorer", "editscore", {"adapter_revision": 1234567}, "quote a revision"),
         ("StaticCameraJudge", "openai", {"model": "m", "base_url": "u", "api_key": "sk-1"}, "api_key_env"),
         (
             "StaticCameraJudge",

@@ -19,11 +19,12 @@ from benchmarks.checkpoints.tiny import ON_GPU, whole_pipeline
 from ray_jobs.phases import cut
 from ray_jobs.publish import publish
 from ray_jobs.root import RootState, read_root
+from ray_jobs.runs import newest_run, open_run
 from ray_jobs.settings import load_config
 from ray_jobs.sources import read_sources
 from ray_jobs.synthesize import synthesize
 from ray_jobs.verify import verify
-from schemas.config import RunConfig
+from schemas.config import ConfigError, RunConfig
 from tests.ray_jobs.commands import FRAMES, tree
 
 
@@ -74,6 +75,20 @@ def test_the_number_of_gpus_changes_the_phases_and_not_the_bytes(
         releases.append({name: data for name, data in release.items() if not name.startswith("manifest/")})
     assert releases[0] == releases[1] == releases[2]
     every_actor_left_what_it_should(tmp_path / "gpus16")
+
+
+def test_a_redo_that_the_cluster_cannot_place_gives_no_results_up(
+    clip: Path, sixteen_gpus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = str(tmp_path / "root")
+    open_run(open_root(root, create=True), "synthesize", RunConfig())
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # a cluster is named; this process is in one already
+    config = RunConfig(actors={"ForegroundTracker": {"num_gpus": 17}})
+    with pytest.raises(ConfigError, match=r"counts on 16 GPUs, and ForegroundTracker .* needs 17"):
+        synthesize(root, read_sources(str(clip)), config, Console(quiet=True), redo="ForegroundTracker")
+    record = newest_run(open_root(root, create=False))
+    assert record is not None
+    assert record.run == 1
 
 
 def every_actor_left_what_it_should(root: Path) -> None:
