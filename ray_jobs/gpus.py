@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from schemas.config import RunConfig
 
@@ -21,31 +22,35 @@ class Room:
 
     def __init__(self, nodes: Sequence[int]) -> None:
         self._free = Counter(nodes)  # nodes by how many GPUs nobody has
-        self._parts: list[float] = []  # what is left of each GPU that is shared
+        self._parts: Counter[float] = Counter()  # shared GPUs by what is left of them
 
     def take(self, gpus: float) -> bool:
         """Room for a worker with so many GPUs, or with a part of one; False where there is none."""
         if gpus >= 1:
-            fitting = [free for free, nodes in self._free.items() if nodes and free >= gpus]
-            if not fitting:
-                return False
-            tightest = min(fitting)
-            self._free[tightest] -= 1
-            self._free[tightest - int(gpus)] += 1
-            return True
+            fitting = [free for free in self._free if free >= gpus]
+            if fitting:
+                _move(self._free, min(fitting), min(fitting) - int(gpus))
+            return bool(fitting)
         places = [left for left in self._parts if left >= gpus - _ROUNDING]
         if places:
-            self._parts.remove(min(places))
-            self._parts.append(min(places) - gpus)
-            return True
-        if not self.take(1):
+            _move(self._parts, min(places), round(min(places) - gpus, 6))
+        elif self.take(1):
+            self._parts[round(1 - gpus, 6)] += 1
+        else:
             return False
-        self._parts.append(1 - gpus)
         return True
 
     def take_all(self, workers: Iterable[float]) -> bool:
         """Room for all of them at once, the large ones first."""
         return all(self.take(gpus) for gpus in sorted(workers, reverse=True) if gpus)
+
+
+def _move(counts: Counter[Any], before: float, after: float) -> None:
+    """One of those with `before` has `after` now; keys that nobody has go, so that few are looked through."""
+    counts[before] -= 1
+    if not counts[before]:
+        del counts[before]
+    counts[after] += 1
 
 
 def nodes_known(config: RunConfig) -> list[int] | None:

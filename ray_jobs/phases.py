@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import pyarrow.compute as pc
 
@@ -81,15 +82,23 @@ def _ends(
     The time of a plan is the sum of its phases' seconds a sample; the best plan of k phases over the first n
     actors is the best of k - 1 phases over fewer and one phase over the rest.
     """
+
+    @cache
+    def phase(start: int, end: int) -> float | None:
+        """Its seconds a sample; None where it does not fit."""
+        actors = planned[start:end]
+        return None if _room(actors, nodes) is None else _seconds(actors, nodes, seconds)
+
     best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
     plans = []
     for _ in planned:
         longer: dict[int, tuple[float, tuple[int, ...]]] = {}
         for start, (time, ends) in best.items():
             for end in range(start + 1, len(planned) + 1):
-                if _room(planned[start:end], nodes) is None:
+                taken = phase(start, end)
+                if taken is None:
                     break
-                candidate = (time + _seconds(planned[start:end], nodes, seconds), (*ends, end))
+                candidate = (time + taken, (*ends, end))
                 longer[end] = min(longer.get(end, candidate), candidate)
         best = longer
         if len(planned) in best:
