@@ -41,7 +41,8 @@ def config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def clip(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clip")
-    (folder / "portrait.mp4").write_bytes((sources / "portrait_outdoors.mp4").read_bytes())
+    for name in ("portrait_indoors.mp4", "portrait_outdoors.mp4"):  # two blocks, so that two workers work
+        (folder / name).write_bytes((sources / name).read_bytes())
     return folder
 
 
@@ -68,7 +69,7 @@ def test_the_number_of_gpus_changes_the_phases_and_not_the_bytes(
         assert len(cut(resolve(config), [gpus])) == phases
         root = str(tmp_path / f"gpus{gpus}")
         result = synthesize(root, read_sources(str(clip)), config, Console(quiet=True))
-        assert result.state.verdicts()["status"].to_pylist() == ["accepted", "accepted"]
+        assert result.state.verdicts()["status"].to_pylist() == ["accepted"] * 4
         publish(root)
         assert verify(root) == []
         release = tree(Path(root) / "release")
