@@ -119,8 +119,8 @@ def print_models(found: Sequence[Choice], console: Console) -> None:
     lacking = [CHECKPOINTS[item.model] for item in chosen if item.model in CHECKPOINTS and not _is_here(item)]
     gib = sum(entry.download_gib for entry in lacking)
     console.print(
-        f"* chosen by the config, which lacks {gib:.1f} GiB of weights. GPU GiB: at the default options, "
-        "measured or calculated.",
+        f"* chosen by the config, which lacks {gib:.1f} GiB of weights. GPU GiB: what a "
+        "worker asks for at the default options.",
         style="dim",
         highlight=False,
     )

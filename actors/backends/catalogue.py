@@ -31,7 +31,7 @@ class Checkpoint:
     download_gib: float
     """What `models --fetch` brings: the files of `LOADED` without `leave_out`."""
     gpu_gib: float
-    """GPU memory that the backend takes at its default options, weights and activations."""
+    """GPU memory that the backend asks for at its default options, weights and activations."""
     gated: bool = False
     """Whether the hub asks for an accepted licence and a token."""
     revision: str = ""
@@ -48,9 +48,9 @@ _UNIMATCH = "https://s3.eu-central-1.amazonaws.com/avg-projects/unimatch/pretrai
 
 # Sizes: file listings of the hub, or parameters x bytes where no listing was to be had. Revisions: the
 # commit that public code pins or shows in its hub cache in November 2026, most in many projects; empty where
-# none was found (`models --fetch` prints the commit that it got). Licences: the model cards. GPU memory:
-# measured where docs/benchmarks.md has a figure (Wan, SAM, EditScore), else calculated from parameters and
-# activations.
+# none was found (`models --fetch` prints the commit that it got). Licences: the model cards. GPU memory: what
+# the check before loading asks for, or the measured peak where that is more (EditScore). Measured peaks are in
+# docs/backends.md.
 CHECKPOINTS: dict[str, Checkpoint] = {
     item.repo: item
     for item in (
@@ -95,14 +95,14 @@ CHECKPOINTS: dict[str, Checkpoint] = {
             "Qwen/Qwen3-VL-32B-Instruct",
             "Apache-2.0",
             62.1,
-            72.0,
+            68.1,
             revision="0cfaf48183f594c314753d30a4c4974bc75f3ccb",
         ),
         Checkpoint(
             "Qwen/Qwen3-VL-8B-Instruct",
             "Apache-2.0",
             16.4,
-            22.0,
+            22.9,
             revision="0c351dd01ed87e9c1b53cbc748cba10e6187ff3b",
         ),
         Checkpoint("EditScore/EditScore-Qwen3-VL-8B-Instruct", "Apache-2.0", 0.4, 0.4),
@@ -110,7 +110,7 @@ CHECKPOINTS: dict[str, Checkpoint] = {
             "black-forest-labs/FLUX.2-klein-9B",
             "flux-non-commercial",
             32.0,
-            36.0,
+            35.3,
             gated=True,
             revision="92196c8e11f7b6cf2b7493e037d8c5345c559216",
             leave_out=(
@@ -121,7 +121,7 @@ CHECKPOINTS: dict[str, Checkpoint] = {
             "black-forest-labs/FLUX.2-klein-4B",
             "Apache-2.0",
             14.9,
-            18.0,
+            17.9,
             revision="e7b7dc27f91deacad38e78976d1f2b499d76a294",
             leave_out=("flux-2-klein-4b.safetensors",),
         ),
@@ -160,14 +160,14 @@ CHECKPOINTS: dict[str, Checkpoint] = {
             "facebook/sam2.1-hiera-tiny",
             "Apache-2.0",
             0.15,
-            4.0,
+            6.0,
             revision="de431c4043854a71d8101e17995dfe596bf101a5",
         ),
         Checkpoint(
             "facebook/sam2.1-hiera-small",
             "Apache-2.0",
             0.18,
-            4.0,
+            6.0,
             revision="ee5bba1d82bb8749febdf90f45e84b687142ba03",
         ),
         Checkpoint(
