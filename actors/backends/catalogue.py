@@ -49,7 +49,7 @@ _UNIMATCH = "https://s3.eu-central-1.amazonaws.com/avg-projects/unimatch/pretrai
 # Sizes: file listings of the hub, or parameters x bytes where no listing was to be had. Revisions: the
 # commit that public code pins or shows in its hub cache in November 2026, most in many projects; empty where
 # none was found (`models --fetch` prints the commit that it got). Licences: the model cards. GPU memory: what
-# the check before loading asks for, or the measured peak where that is more (EditScore). Measured peaks are in
+# the check before loading asks for, or the measured peak where that is more (EditScore); measured ones are in
 # docs/backends.md.
 CHECKPOINTS: dict[str, Checkpoint] = {
     item.repo: item
