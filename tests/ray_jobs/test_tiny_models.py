@@ -55,7 +55,7 @@ def sixteen_gpus() -> Iterator[None]:
 
 
 def planned_with(config_file: Path, gpus: int) -> RunConfig:
-    """Two workers a generator at most: sixteen would each load torch, for two samples."""
+    """Two workers a generator at most: sixteen would each load torch, for four samples."""
     pools = ["BackgroundAnimator.pool_size=2", "VideoGenerator.pool_size=2"] if gpus > 2 else []
     return load_config(config_file, [f"gpus={gpus}", *pools])
 
