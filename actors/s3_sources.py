@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from actors import s3
 from actors.roles import SampleError
-from actors.store import MARKER
+from actors.store import MARKER, StoreError
 
 _CREDENTIALS = (
     "ExpiredToken",
@@ -34,10 +34,14 @@ def fetch_source(uri: str, folder: Path, max_bytes: int) -> Path:
     """A copy of the object in `folder`, with its suffix; read at once, in one version.
 
     Raises:
-        SampleError: no such object, not for us, out of reach, or over `max_bytes`; then nothing is read.
+        SampleError: no bucket named, no such object, not for us, out of reach, or over `max_bytes`; then
+            nothing is read.
         StoreError: the credentials are no good.
     """
-    bucket, key = s3.split_uri(uri)
+    try:
+        bucket, key = s3.split_uri(uri)
+    except StoreError as error:
+        raise SampleError(str(error)) from None
     path = folder / f"found{Path(key).suffix[:16]}"
     try:
         with s3.explained(f"{uri} cannot be read"), path.open("wb") as file:

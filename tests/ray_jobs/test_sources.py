@@ -198,6 +198,9 @@ def test_an_object_that_cannot_be_had_is_its_samples_fault_and_bad_credentials_a
         ingest(f"{prefix}/none.mp4", tmp_path)
     with pytest.raises(SampleError, match="the bucket does not exist"):
         ingest("s3://no-such-bucket/a.mp4", tmp_path)
+    for uri in ("s3://", "s3:///a.mp4"):
+        with pytest.raises(SampleError, match="names no bucket"):
+            ingest(uri, tmp_path)
     with pytest.raises(SampleError, match=r"1,000 bytes, the limit is 999 \(max_source_bytes\)"):
         fetch_source(f"{prefix}/a.mp4", tmp_path, max_bytes=999)
     s3.fault(Fault("AccessDenied", "^GET"))
