@@ -12,6 +12,7 @@ is still missing, and the same command goes on.
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,9 +26,10 @@ from actors.journal import ActorJournal
 from actors.pipeline import PIPELINE, PlannedActor, resolve
 from actors.store import Store, open_store
 from ray_jobs.gpus import nodes_known
+from ray_jobs.models import require_weights
 from ray_jobs.phases import Phase, cut, entering
 from ray_jobs.plan import stream_rows
-from ray_jobs.removals import REMAKING
+from ray_jobs.removals import REMAKING, again_folder
 from ray_jobs.root import RootState, read_actor
 from schemas.columns import MEDIA
 from schemas.config import RunConfig
@@ -186,6 +188,8 @@ class _Bench:
         if through is None:
             from ray_jobs.stream import start_ray_for, stream  # a root whose artifacts are there needs no Ray
 
+            if not os.environ.get("RAY_ADDRESS"):
+                require_weights(actors)
             nodes = start_ray_for(self.config)
             through = stream
         context = RunContext(
@@ -342,7 +346,7 @@ class _Bench:
         """The row that counts before the recorded one, with its artifacts in the root."""
         artifacts = []
         for item in made["artifacts"]:
-            path = f"artifacts/again-{run:06d}/{item['path'].removeprefix('artifacts/')}"
+            path = f"{again_folder(run)}/{item['path'].removeprefix('artifacts/')}"
             self.store.link_if_absent(path, f"{self._folder()}/{item['path']}")
             artifacts.append({**item, "path": path})
         return {**made, "artifacts": artifacts, "run": old["run"], "attempt": old["attempt"] - 1}

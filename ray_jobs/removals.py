@@ -24,6 +24,11 @@ REMAKING = "remaking"
 """Folder of `regenerate`'s own journal and artifacts (`ray_jobs.remake`); a takedown empties it."""
 
 
+def again_folder(run: int) -> str:
+    """Where the artifacts lie that this run, a `regenerate`, made and that came out with other bytes."""
+    return f"artifacts/again-{run:06d}"
+
+
 @dataclass(frozen=True)
 class Removed:
     """Names of what was taken down."""

@@ -23,7 +23,7 @@ from actors.store import Store, StoreError, open_root
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate
 from ray_jobs.release_folder import Report, quiet
-from ray_jobs.removals import REMAKING, record_removal
+from ray_jobs.removals import REMAKING, again_folder, record_removal
 from ray_jobs.root import read_actor, read_samples
 from ray_jobs.runs import RunRecord, all_records, ended, newest_run, open_deciding_run
 from ray_jobs.sealing import newest_plan
@@ -178,7 +178,8 @@ def _derived(store: Store, record: RunRecord, kind: str, name: str, samples: pa.
 
 
 def artifacts_of(store: Store, samples: pa.Table, kind: str, record: RunRecord) -> list[str]:
-    """Keys of all artifacts of these samples that are there: of every generation, journaled or not.
+    """Keys of all artifacts of these samples that are there: of every generation and every `regenerate`,
+    journaled or not.
 
     Args:
         samples: rows of the sample table.
@@ -186,11 +187,14 @@ def artifacts_of(store: Store, samples: pa.Table, kind: str, record: RunRecord) 
     """
     themes = dict(zip(samples["sample_id"].to_pylist(), samples["edit_type"].to_pylist(), strict=True))
     keys = _keys(samples, kind)
-    newest = max((n for run in all_records(store) for n in run.generations.values()), default=0)
-    folders = ["artifacts", *(f"artifacts/generation-{number}" for number in range(1, newest + 1))]
+    runs = all_records(store)
+    newest = max((n for run in runs for n in run.generations.values()), default=0)
+    again = (again_folder(run.run) for run in runs if run.job == "regenerate")
+    generations = ["", *(f"generation-{number}/" for number in range(1, newest + 1))]
     expected = {
-        f"{folder}/{artifact_path(media, key, themes.get(key), record.config['name'])}"
-        for folder in folders
+        f"{folder}/{generation}{artifact_path(media, key, themes.get(key), record.config['name'])}"
+        for folder in ("artifacts", *again)
+        for generation in generations
         for media in MEDIA.values()
         for key in keys
         if (media.keyed == "sample") == (key in themes)

@@ -13,6 +13,7 @@ from actors.store import open_root
 from ray_jobs.phases import Phase
 from ray_jobs.publish import publish
 from ray_jobs.regenerate import Regenerated, regenerate
+from ray_jobs.remove import remove
 from ray_jobs.root import read_root
 from ray_jobs.sealing import PublishError
 from ray_jobs.verify import verify
@@ -199,6 +200,9 @@ def test_killed_while_a_new_generation_comes_over_the_same_command_goes_on_witho
     half = artifacts_of(root)
     assert half["edited_video"] != recorded["edited_video"]
     assert half["edited_video_canny"] == recorded["edited_video_canny"], "what is missing is replaced last"
+    taken_down = shutil.copytree(root, root.with_name("taken down"))
+    remove(str(taken_down), sample=SAMPLE)
+    assert not list((taken_down / "artifacts").rglob(f"{SAMPLE}.*")), "also what no row names"
     with crash(1, lambda path: "/journal/plan/" in path) as before_the_plan:
         regenerate(str(root), missing=True, through=no_model)
     assert before_the_last_row.dead
