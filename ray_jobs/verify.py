@@ -54,7 +54,8 @@ def verify(root_or_release: str) -> list[Fault]:
     if not checked.places:
         checked.fault(where, "holds no file of a release: neither an output root nor a copy of a data set")
     WordChecks(checked).run()
-    media = MediaChecks(checked)
+    record = newest_run(checked.store) if checked.complete else None
+    media = MediaChecks(checked, record.run_config().release.previews if record else 0)
     media.run()
     if checked.complete:
         _taken_down(checked)

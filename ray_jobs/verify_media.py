@@ -23,10 +23,15 @@ MAX_MEDIA_BYTES = 512 << 20
 
 
 class MediaChecks:
-    """Index, tar parts and previews of one release."""
+    """Index, tar parts and previews of one release.
 
-    def __init__(self, checked: Release) -> None:
+    Args:
+        previews: how many samples of every theme have them, at least; more may be there.
+    """
+
+    def __init__(self, checked: Release, previews: int) -> None:
         self.checked = checked
+        self.previews = previews
         self.index: pa.Table | None = None
         self.rows: dict[str, int] = {}
         """Row of the index by part."""
@@ -141,7 +146,8 @@ class MediaChecks:
         if not self.checked.complete:
             return
         for theme, known in self.checked.themes.items():
-            count = max((len(by_folder.get((theme, kind), ())) for kind in release.KINDS), default=0)
+            found = max((len(by_folder.get((theme, kind), ())) for kind in release.KINDS), default=0)
+            count = max(found, min(self.previews, len(known.prompts or {})))
             first = sorted(known.prompts or {})[:count]
             for kind in release.KINDS:
                 for sample in sorted(set(first) - set(by_folder.get((theme, kind), ()))):

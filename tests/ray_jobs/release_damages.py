@@ -203,5 +203,10 @@ def preview_missing(release: Path) -> None:
     (release / f"location/source_video/{SECOND}.mp4").unlink()
 
 
+def previews_of_a_sample_missing(release: Path) -> None:
+    for path in [*release.rglob(f"{SECOND}.*")]:
+        path.unlink()
+
+
 def foreign_tar(release: Path) -> None:
     shutil.copy(release / TAR, release / "location_edited_video_part1.tar")

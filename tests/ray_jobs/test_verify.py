@@ -43,6 +43,7 @@ from tests.ray_jobs.release_damages import (
     metadata_without_keyword,
     missing_part,
     preview_missing,
+    previews_of_a_sample_missing,
     swapped_in_the_csv,
     swapped_in_the_tars,
     swapped_samples,
@@ -109,6 +110,7 @@ DAMAGES: list[tuple[Callable[[Path], None], list[str]]] = [
     (index_of_another_part, [f"{TAR}: not in shards.parquet"]),
     (unfinished_publish, ["shards.parquet: missing (the last publish did not finish)"]),
     (preview_missing, [f"{SECOND}.mp4: missing among the previews"]),
+    (previews_of_a_sample_missing, [f"edited_video/{SECOND}.mp4: missing among the previews"]),
     (foreign_tar, ["location_edited_video_part1.tar: not a file of a release"]),
 ]
 
