@@ -21,6 +21,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ray._private.ray_constants import (
+    AGENT_PROCESS_TYPE_DASHBOARD_AGENT,
+    AGENT_PROCESS_TYPE_RUNTIME_ENV_AGENT,
+)
+
 HERE = Path(__file__).parents[1]
 WORD = "SPARKLE_CHAOS"
 RAY = str(Path(sys.executable).with_name("ray"))
@@ -73,8 +78,13 @@ def ours(word: str) -> dict[int, str]:
 
 
 def workers(word: str) -> list[int]:
-    """Ray's workers that have an actor of ours in hand, or had."""
-    return [pid for pid, title in ours(word).items() if title.startswith("ray::") and "IDLE" not in title]
+    """Ray's workers that have an actor of ours in hand, or had; not its agents, with which a node ends."""
+    agents = (AGENT_PROCESS_TYPE_DASHBOARD_AGENT, AGENT_PROCESS_TYPE_RUNTIME_ENV_AGENT)
+    return [
+        pid
+        for pid, title in ours(word).items()
+        if title.startswith("ray::") and "IDLE" not in title and not title.startswith(agents)
+    ]
 
 
 def submitted(word: str) -> list[int]:

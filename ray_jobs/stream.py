@@ -53,18 +53,26 @@ RAY_JOB_STOP_WAIT_TIME_S, 3 s by default.
 
 _ERROR_LINE = re.compile(r"[\w.]+(Error|Exception|Died|Interrupt)\b")
 MAX_BLOCKS = 512
-"""2,000 rows at one row a block took 212 s through six no-op actors, in 64 blocks 17 s."""
+"""Of a phase without GPU: 2,000 rows at one row a block took 212 s through six no-op actors, in 64 blocks
+17 s. That is little beside a GPU's work, so there blocks are as small as the next call, see `_operators`.
+"""
 
 
 def start_ray(gpus: int | None = None) -> None:
     """Join the cluster of RAY_ADDRESS (a submitted job has it), otherwise start one that is this process's
     own, with `gpus` GPUs.
+
+    Raises:
+        RunFailedError: there is no such cluster, or Ray does not come up.
     """
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return
     ours = signal.getsignal(signal.SIGTERM)
-    _init_ray(gpus)
+    try:
+        _init_ray(gpus)
+    except Exception as error:  # that bare class is what Ray raises where its node does not come up
+        raise RunFailedError(f"Ray did not start: {error}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, ours)  # Ray's own, set by its init, exits with 1
 
@@ -113,24 +121,37 @@ def stream(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunCon
     stays.
     """
     _set_data_context()
+    with draining(context):
+        try:
+            return int(_operators(rows, phase, config, context).materialize().count())
+        except RayError as error:
+            raise RunFailedError(_innermost(error)) from error
+
+
+def _operators(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunContext) -> ray.data.Dataset:
+    """The phase as operators of Ray Data, one an actor, over blocks of rows."""
     all_pools = config.execution == "pools"
     task_cpus = 0.1 if all_pools else 1.0
-    blocks = max(1, min(len(rows), MAX_BLOCKS))  # one source a block while they are few: all cores have work
+    on_gpu = any(item.num_gpus for item in phase.actors)
+    blocks = max(1, min(len(rows), len(rows) if on_gpu else MAX_BLOCKS))
     data: ray.data.Dataset = ray.data.from_arrow([_table(rows[start::blocks]) for start in range(blocks)])
+    rows_a_block = -(-len(rows) // blocks)
     fanned_out = False
     for item, workers in zip(phase.actors, phase.workers, strict=True):
         if item.actor.keyed == "sample" and not fanned_out:
             data = data.map_batches(fan_out, batch_format="pyarrow", num_cpus=task_cpus)
+            rows_a_block *= max(len(row.samples) for row in rows)
             fanned_out = True
+        if item.num_gpus and rows_a_block > item.config.batch_size:
+            # a block is a worker's: in one of many rows they wait for each other, and other workers for work
+            rows_a_block = item.config.batch_size
+            data = data.repartition(target_num_rows_per_block=rows_a_block)
         if all_pools or item.num_gpus or (item.backend and item.backend.pip):
             data = _in_pool(data, item, min(workers, _most_useful(rows, item)), context)
         else:
             data = _as_function(data, item, context)
-    with draining(context):
-        try:
-            return int(data.materialize().count())
-        except RayError as error:
-            raise RunFailedError(_innermost(error)) from error
+        rows_a_block = max(rows_a_block, item.config.batch_size)
+    return data
 
 
 @contextmanager
@@ -205,7 +226,8 @@ def _in_pool(
     return data.map_batches(
         worker,
         fn_constructor_args=(item, context),
-        compute=ActorPoolStrategy(size=workers),
+        # a second call waiting at a worker is one that no other worker can take
+        compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1 if item.num_gpus else None),
         batch_format="pyarrow",
         batch_size=item.config.batch_size,
         # with fractions, fourteen pools and the tasks between them starve each other on two cores

@@ -32,9 +32,12 @@ _WHAT_IS_LOADED = frozenset(
     (
         *("model", "tokenizer", "revision", "tokenizer_revision", "code_revision", "hf_config_path"),
         *("load_format", "model_loader_extra_config", "download_dir", "trust_remote_code"),
+        *("speculative_config", "speculative_model"),
     )
 )
 """Arguments of `vllm.LLM` that the option `engine` may not have."""
+_WHAT_IS_PLANNED = frozenset(("pipeline_parallel_size", "data_parallel_size", "distributed_executor_backend"))
+"""Nor these: they take GPUs that the plan gave to others."""
 
 
 class VllmChat:
@@ -156,17 +159,20 @@ def engine_arguments(
     images_per_prompt: int,
     engine: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The arguments of `vllm.LLM`; those of `engine` win.
+    """The arguments of `vllm.LLM`.
 
     Raises:
-        CheckpointError: `engine` names other weights or another way to read them than was checked.
+        CheckpointError: `engine` names other weights or another way to read them than was checked, other GPUs
+            than were planned, or what has an option of its own.
     """
     if chosen := sorted(_WHAT_IS_LOADED.intersection(engine)):
         raise CheckpointError(
             f"engine: {', '.join(chosen)} would load what neither `revision` pins nor safetensors hold; "
             "`model` names the weights"
         )
-    return {
+    if chosen := sorted(_WHAT_IS_PLANNED.intersection(engine)):
+        raise CheckpointError(f"engine: {', '.join(chosen)} would take GPUs that the plan gives to others")
+    arguments = {
         "model": folder,
         "load_format": "safetensors",
         "dtype": dtype,
@@ -175,8 +181,10 @@ def engine_arguments(
         "tensor_parallel_size": tensor_parallel_size,
         "quantization": quantization,
         "limit_mm_per_prompt": {"image": images_per_prompt, "video": 0},
-        **engine,
     }
+    if chosen := sorted(arguments.keys() & engine.keys()):
+        raise CheckpointError(f"engine: {', '.join(chosen)}: the backend has options of its own for that")
+    return {**arguments, **engine}
 
 
 def sampling(request: ChatRequest) -> dict[str, Any]:

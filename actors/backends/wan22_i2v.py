@@ -34,8 +34,15 @@ LIGHTX2V_FILES = (
     "Wan2.2-I2V-A14B-4steps-lora-rank64-Seko-V1/high_noise_model.safetensors",
     "Wan2.2-I2V-A14B-4steps-lora-rank64-Seko-V1/low_noise_model.safetensors",
 )
-"""The LoRA of `transformer` and of `transformer_2` in the repository lightx2v/Wan2.2-Lightning. Later ones
-(lightx2v/Wan2.2-Distill-Loras) load too, but diffusers 0.42 leaves out the part of them that is no LoRA
+"""The LoRA of `transformer` and of `transformer_2` in the repository lightx2v/Wan2.2-Lightning."""
+
+_LATER_FILES = {
+    "lightx2v/Wan2.2-Distill-Loras": (
+        "wan2.2_i2v_A14b_high_noise_lora_rank64_lightx2v_4step_1022.safetensors",
+        "wan2.2_i2v_A14b_low_noise_lora_rank64_lightx2v_4step_1022.safetensors",
+    )
+}
+"""Of other repositories. These load too, but diffusers 0.42 leaves out the part of them that is no LoRA
 (`diff_m`, `diff`: changes of modulation and norms).
 """
 
@@ -80,7 +87,8 @@ class Wan22ImageToVideo:
         height: rows that the model works at, 480 or 720 as it was trained; None: the frame's own.
         negative_prompt: what guidance leads away from.
         lightx2v: folder or hub name of the 4-step LoRAs, "lightx2v/Wan2.2-Lightning" for instance.
-        lightx2v_files: the LoRA of the high-noise and of the low-noise transformer in it.
+        lightx2v_files: the LoRA of the high-noise and of the low-noise transformer in it; None: those that
+            the two repositories of lightx2v have.
         distilled: the weights of `model` are distilled already; `lightx2v` implies it.
         vae_dtype: float32 as upstream recommends.
         vae_tiling: decode in tiles of 256 pixels: less memory, more time, faint seams.
@@ -103,7 +111,7 @@ class Wan22ImageToVideo:
         negative_prompt: str = NEGATIVE_PROMPT,
         lightx2v: str | None = None,
         lightx2v_revision: str | None = None,
-        lightx2v_files: tuple[str, str] = LIGHTX2V_FILES,
+        lightx2v_files: tuple[str, str] | None = None,
         distilled: bool = False,
         vae_dtype: str = "float32",
         vae_tiling: bool = False,
@@ -182,10 +190,10 @@ def _scheduler(config: Mapping[str, Any], flow_shift: float, distilled: bool) ->
     return scheduler.from_config({"shift": flow_shift} if distilled else {**config, "flow_shift": flow_shift})
 
 
-def _lora_files(model: str, revision: str | None, names: tuple[str, str]) -> tuple[Path, Path]:
+def _lora_files(model: str, revision: str | None, names: tuple[str, str] | None) -> tuple[Path, Path]:
     """Both LoRA files; CheckpointError where one is not there or no safetensors."""
     folder = checkpoint_folder(model, revision)
-    high, low = (folder / name for name in names)
+    high, low = (folder / name for name in names or _LATER_FILES.get(model, LIGHTX2V_FILES))
     for path in (high, low):
         if path.suffix != ".safetensors":
             raise CheckpointError(f"{path.name} is no safetensors file")

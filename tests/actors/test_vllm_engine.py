@@ -122,7 +122,7 @@ def test_every_request_has_sampling_of_its_own() -> None:
     }
 
 
-def test_further_arguments_of_the_engine_win() -> None:
+def test_further_arguments_reach_the_engine() -> None:
     arguments = engine_arguments(
         "/weights",
         dtype="bfloat16",
@@ -131,13 +131,13 @@ def test_further_arguments_of_the_engine_win() -> None:
         tensor_parallel_size=2,
         quantization=None,
         images_per_prompt=4,
-        engine={"enforce_eager": True, "max_model_len": 2048},
+        engine={"enforce_eager": True},
     )
     assert arguments == {
         "model": "/weights",
         "load_format": "safetensors",
         "dtype": "bfloat16",
-        "max_model_len": 2048,
+        "max_model_len": 4096,
         "gpu_memory_utilization": 0.8,
         "tensor_parallel_size": 2,
         "quantization": None,
@@ -152,6 +152,10 @@ def test_the_engine_takes_no_other_weights_and_no_other_reader_of_them() -> None
     for name in ("model", "load_format", "trust_remote_code"):
         with pytest.raises(CheckpointError, match=f"engine: {name} would load"):
             engine_arguments("/weights", **given, engine={name: "pt"})
+    with pytest.raises(CheckpointError, match="engine: data_parallel_size would take GPUs"):
+        engine_arguments("/weights", **given, engine={"data_parallel_size": 2})
+    with pytest.raises(CheckpointError, match="engine: tensor_parallel_size: the backend has options"):
+        engine_arguments("/weights", **given, engine={"tensor_parallel_size": 2})
 
 
 @dataclass

@@ -130,7 +130,7 @@ def test_what_was_fetched_is_what_a_run_pins_and_finds(
         [f"mine/wan@{COMMIT}", f"{distilled}@{CHECKPOINTS[distilled].revision}"],
     ]
     require_weights(list(planned.values()))
-    assert _lora_files(distilled, None, LIGHTX2V_FILES)[1].read_bytes() == weights
+    assert _lora_files(distilled, None, None)[1].read_bytes() == weights
 
 
 def test_without_a_network_and_behind_a_gate_the_reason_is_one_line(
