@@ -195,7 +195,7 @@ def retry(
 def remove(
     root: Root,
     source: Annotated[
-        str | None, typer.Option(metavar="URI", help="a source, as its list had it, or its number")
+        str | None, typer.Option(metavar="URI", help="a source, a path or s3://..., or its number")
     ] = None,
     sample: Annotated[str | None, typer.Option(metavar="ID", help="one sample; its source stays")] = None,
     reason: Annotated[str, typer.Option(help="kept in the record of the removal")] = "",

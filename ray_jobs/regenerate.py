@@ -278,9 +278,9 @@ def _can_be_made(store: Store, part: PlannedShard, result: Regenerated) -> bool:
     """Whether all artifacts of a part are there; a part is not taken away before."""
     lacking = [key for key in part.keys if not store.exists(key)]
     if lacking:
-        result.remade.failed.append(
-            f"{part.path}: {len(lacking)} of its artifacts are gone, first {lacking[0]}"
-        )
+        words = f"{part.path}: {len(lacking)} of its artifacts are gone, first {lacking[0]}"
+        if words not in result.remade.failed:
+            result.remade.failed.append(words)
     return not lacking
 
 

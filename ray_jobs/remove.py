@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +25,8 @@ from ray_jobs.release_folder import Report, quiet
 from ray_jobs.removals import REMAKING, again_folder, record_removal
 from ray_jobs.root import read_actor, read_samples
 from ray_jobs.runs import RunRecord, all_records, ended, newest_run, open_deciding_run
-from ray_jobs.sealing import newest_plan
+from ray_jobs.sealing import PublishError, newest_plan
+from ray_jobs.sources import absolute_uri
 from schemas import release
 from schemas.columns import MEDIA
 from schemas.config import ConfigError, nearest
@@ -78,7 +78,8 @@ def remove(
     """Take down a source with all its samples, or one sample.
 
     Args:
-        source: its URI as the list had it, or its number.
+        source: its URI, a path in any spelling (a relative one is relative to the working directory), or its
+            number.
         sample: a sample id.
         reason: kept in the record.
         dry_run: only say what there is.
@@ -111,12 +112,20 @@ def remove(
     record = open_deciding_run(store, "remove", config)
     with ended(store, record) as summary:
         record_removal(store, kind, name, facts)
+        for key in list(store.keys(REMAKING)):  # here, since a `regenerate` that works there holds the root
+            store.delete(key)
         summary["removed"] = name
     if newest_plan(store) is not None or any(True for _ in store.keys("release")):
-        publish(root, config=config, report=report, repack=False)
+        try:
+            publish(root, config=config, report=report, repack=False)
+        except PublishError as error:
+            raise PublishError(
+                f"{kind} {name} is recorded as removed, but the release without it cannot be made: {error}. "
+                "Bring that back with `regenerate --missing`, or remove what cannot be; then the same command"
+            ) from None
     elif any(True for _ in store.keys(release.MANIFEST)):
         regate(root, config)
-    for key in (*artifacts_of(store, samples, kind, before), *store.keys(REMAKING)):
+    for key in artifacts_of(store, samples, kind, before):
         store.delete(key)
     return found
 
@@ -132,7 +141,7 @@ def _planned(store: Store, source: str | None, sample: str | None) -> tuple[str,
             raise ConfigError(f"--sample {sample}: not planned{nearest(sample, _some(planned['sample_id']))}")
         return "sample", sample, mine
     wanted = str(source)
-    spellings = {wanted, str(Path(wanted).parent.resolve() / Path(wanted).name)}
+    spellings = {wanted, absolute_uri(wanted, "list")}
     for column, values in (("source_uri", sorted(spellings)), ("source_key", [wanted.zfill(6)])):
         mine = planned.filter(pc.is_in(planned[column], value_set=pa.array(values)))
         if mine.num_rows:

@@ -187,7 +187,7 @@ def _entries(rows: list[dict[str, Any]], where: str) -> list[SourceEntry]:
             )
         if values["theme"] == "openve3m" and values["prompt"] is None:
             raise SourcesError(f"{where}, row {number}: theme openve3m needs a prompt of its own")
-        uri = _absolute(str(values.pop("uri")), where)
+        uri = absolute_uri(str(values.pop("uri")), where)
         entries.append(SourceEntry(uri, **values))
     return entries
 
@@ -205,10 +205,10 @@ def _openve_entries(rows: list[dict[str, str]], where: str, swap: bool | None) -
         )
     return [
         SourceEntry(
-            uri=_absolute(row[source], where),
+            uri=absolute_uri(row[source], where),
             theme="openve3m",
             prompt=row["prompt"],
-            reference_edit_uri=_absolute(row[edit], where),
+            reference_edit_uri=absolute_uri(row[edit], where),
         )
         for row in rows
     ]
@@ -238,8 +238,11 @@ def _sign(number: int) -> int:
     return (number > 0) - (number < 0)
 
 
-def _absolute(uri: str, listed_in: str) -> str:
-    """A relative path is relative to the list's folder or prefix; `file://` is a path like any other."""
+def absolute_uri(uri: str, listed_in: str) -> str:
+    """The spelling by which a root knows a source.
+
+    A relative path is relative to the list's folder or prefix; `file://` is a path like any other.
+    """
     if uri.startswith("file://"):
         return _uri_of(path_of(uri))
     if "://" in uri:

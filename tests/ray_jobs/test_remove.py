@@ -15,6 +15,7 @@ from ray_jobs.plan import work_left
 from ray_jobs.publish import publish
 from ray_jobs.remove import remove
 from ray_jobs.root import RootState, read_root, read_samples
+from ray_jobs.sealing import PublishError
 from ray_jobs.sources import SourceEntry, plan_samples
 from ray_jobs.verify import verify
 from schemas.config import ConfigError, ReleaseConfig, RunConfig
@@ -178,6 +179,22 @@ def test_what_a_takedown_left_behind_is_a_fault(root: Path) -> None:
     assert "was taken down" in str(fault)
     assert "remove" in str(fault)
     remove(str(root), source=URI)
+    assert verify(str(root)) == []
+
+
+def test_a_takedown_that_another_sample_holds_up_says_so_and_goes_on_when_it_is_back(root: Path) -> None:
+    """The neighbour in its part lost a file, so the part cannot be made without the one that goes."""
+    parts = members(root / "release").values()
+    (part,) = (names for names in parts if f"location/edited_video/{GONE}.mp4" in names)
+    neighbour = next(name for name in part if GONE not in name)
+    artifact = root / "artifacts" / neighbour
+    lost = artifact.rename(root / "lost.mp4")
+    with pytest.raises(PublishError, match=rf"recorded as removed, but .*{neighbour}.*--missing"):
+        remove(str(root), source=f"file://{URI.replace(' ', '%20')}")
+    assert statuses(root)[GONE] == "removed"
+    lost.rename(artifact)
+    remove(str(root), source=URI)
+    assert not list((root / "artifacts").rglob(f"{GONE}.*"))
     assert verify(str(root)) == []
 
 
