@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 from actors.journal import batch_digest
 from actors.store import Store
@@ -69,6 +70,15 @@ class AttemptNotes:
         """Node of an attempt, and the time at which it began, in seconds since the epoch."""
         note = json.loads(self.store.get_bytes(self._key([key], attempt)))
         return note["node"], note["begun_at"]
+
+    def overran(self, key: str, begun: int, limit_s: float) -> bool:
+        """Whether of the tries so far the last two each took longer than this until the next began.
+
+        One alone may be of a worker that was lost with its node, and replaced late.
+        """
+        begins = [self.where_and_when(key, attempt)[1] for attempt in range(max(begun - 2, 0), begun)]
+        taken = [later - earlier for earlier, later in pairwise([*begins, time.time()])]
+        return len(taken) == 2 and min(taken) > limit_s
 
     def end(self, keys: Sequence[str], attempt: int) -> None:
         names = [self._key(keys, number) for number in range(attempt, -1, -1)]

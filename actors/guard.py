@@ -174,10 +174,10 @@ class Guard:
 
     def _given_up(self, key: str, begun: int) -> SampleError | None:
         """Why a sample is not tried once more: its time ran out, or too many workers died with it."""
-        node, since = self.notes.where_and_when(key, begun - 1)
+        node, _ = self.notes.where_and_when(key, begun - 1)
         fate = self.notes.fate(key, begun - 1)
         limit = self.actor.config.sample_timeout_s
-        if fate is None and limit is not None and time.time() - since > limit + TIMEOUT_GRACE_S:
+        if fate is None and limit is not None and self.notes.overran(key, begun, limit + TIMEOUT_GRACE_S):
             fate = _timeout(limit)  # it could not even note that
         earlier = self.context.deaths.get(self.name, {}).get(key, 0)
         if fate is not None and fate.error_class == "TimeoutError":
