@@ -219,6 +219,7 @@ class LocalStore:
             (Path(parent) / name).relative_to(self.root).as_posix()
             for parent, _, files in os.walk(self._path(prefix))
             for name in files
+            if not name.startswith(".")  # NFS calls a file so that was deleted while it was read: `.nfs0123`
         ]
         yield from sorted(keys)
 

@@ -136,6 +136,13 @@ def test_keys_lists_what_is_below_a_folder_in_order(store: Store) -> None:
     assert list(store.keys("none")) == []
 
 
+def test_what_nfs_keeps_of_a_deleted_file_is_no_key(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.put_bytes_if_absent("journal/runs/000001.json", b"{}")
+    (tmp_path / "journal/runs/.nfs00000000deadbeef").write_bytes(b"")
+    assert list(store.keys("journal")) == ["journal/runs/000001.json"]
+
+
 def test_many_keys_are_forgotten_at_once_and_no_others(store: Store) -> None:
     for number in range(5):
         store.put_bytes_if_absent(f"a/{number} é&<", b"x")
