@@ -43,7 +43,10 @@ class S3Store:
     ) -> None:
         self._bucket, prefix = s3.split_uri(uri)
         prefix = prefix.strip("/")
-        self._prefix = f"{checked_key(prefix)}/" if prefix else ""
+        try:
+            self._prefix = f"{checked_key(prefix)}/" if prefix else ""
+        except ValueError:
+            raise StoreError(f"{uri}: the prefix of a root must be without `..`") from None
         self._read_timeout_s = read_timeout_s
         self._part_bytes = part_bytes
 

@@ -79,9 +79,12 @@ def test_a_root_may_be_a_whole_bucket(s3: S3Server) -> None:
     assert (store.uri, list(store.keys("a"))) == (f"s3://{bucket}", ["a/k"])
 
 
-@pytest.mark.parametrize("uri", ["s3://", "s3:///x"])
-def test_a_uri_without_a_bucket_is_refused(uri: str) -> None:
-    with pytest.raises(StoreError, match="names no bucket"):
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [("s3://", "names no bucket"), ("s3:///x", "names no bucket"), ("s3://bucket/a/../b", "without `..`")],
+)
+def test_a_uri_that_names_no_place_is_refused(uri: str, words: str) -> None:
+    with pytest.raises(StoreError, match=words):
         open_root(uri, create=True)
 
 
