@@ -320,7 +320,8 @@ def plan_samples(
 
 
 def planned_otherwise(entries: Sequence[SourceEntry], config: RunConfig, samples: pa.Table) -> list[str]:
-    """Ids of samples that a line asks for with other words than they are planned with; those stay.
+    """Ids of samples that a line asks for with other words, or another licence, than they are planned with;
+    those stay.
 
     A sample is one source with one theme: of two lines for it, or of a list that changed, the first counts.
     """
@@ -341,4 +342,18 @@ def planned_otherwise(entries: Sequence[SourceEntry], config: RunConfig, samples
             given = (entry.prompt, entry.chosen_keyword or row["chosen_keyword"], entry.reference_edit_uri)
             if given != tuple(row[name] for name in _WORDS):
                 ids[row["sample_id"]] = None
-    return list(ids)
+    return list(ids | dict.fromkeys(_licensed_otherwise(entries, samples)))
+
+
+def _licensed_otherwise(entries: Sequence[SourceEntry], samples: pa.Table) -> Iterator[str]:
+    """Ids of samples for which a line states another licence than they are planned with."""
+    for theme in THEMES:
+        mine = (entry for entry in entries if entry.licence and entry.theme in (None, theme))
+        said = {entry.uri: entry.licence for entry in mine}
+        if not said:
+            continue
+        planned = samples.filter(pc.equal(samples["edit_type"], theme))
+        place = pc.index_in(planned["source_uri"], value_set=pa.array(list(said), pa.string()))
+        licences = pc.take(pa.array(list(said.values()), pa.string()), place)
+        changed = pc.fill_null(pc.not_equal(licences, planned["licence"]), True)
+        yield from planned.filter(pc.and_(pc.is_valid(licences), changed))["sample_id"].to_pylist()

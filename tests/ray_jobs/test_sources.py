@@ -20,7 +20,7 @@ from actors.s3 import new_client, split_uri
 from actors.s3_sources import fetch_source
 from actors.store import StoreError, open_root
 from ray_jobs.root import SAMPLES
-from ray_jobs.sources import SourceEntry, SourcesError, plan_samples, read_sources
+from ray_jobs.sources import SourceEntry, SourcesError, plan_samples, planned_otherwise, read_sources
 from schemas.config import ConfigError, RunConfig
 from tests.s3_server import Fault, S3Server
 
@@ -129,6 +129,20 @@ def test_a_keyword_is_drawn_for_a_sample_whatever_else_is_in_the_list() -> None:
         return str(rows[0]["chosen_keyword"])
 
     assert keyword("/a.mp4") == keyword("/a.mp4", "/b.mp4", "/c.mp4")
+
+
+def test_a_licence_that_a_later_list_corrects_is_named_since_the_first_one_stays() -> None:
+    first = [SourceEntry("/a.mp4", licence="cc0-1.0"), SourceEntry("/b.mp4"), SourceEntry("/c.mp4")]
+    rows, _ = plan_samples(first, CONFIG, SAMPLES.empty_table())
+    planned = pa.Table.from_pylist(rows, schema=SAMPLES)
+    later = [
+        SourceEntry("/a.mp4", "season", licence="cc-by-nc-4.0"),
+        SourceEntry("/b.mp4", "location", licence="cc-by-4.0"),
+        SourceEntry("/c.mp4"),
+    ]
+    found = planned_otherwise(later, CONFIG, planned)
+    assert sorted(found) == ["Sparkle_location_000001", "Sparkle_season_000000"]
+    assert planned_otherwise([SourceEntry("/a.mp4"), *first], CONFIG, planned) == [], "silence states nothing"
 
 
 def test_openve3m_as_a_theme_needs_prompts() -> None:
