@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from actors.store import Store
+from actors.store import Store, StoreError
 from schemas.gates import Step
 from schemas.journal import check_version, part_schema
 
@@ -74,12 +74,20 @@ class ActorJournal:
         columns: Collection[str] | None = None,
         only: pa.Array | None = None,
     ) -> Iterator[pa.Table]:
-        """`read` in pieces, of one part at a time and in the parts' order."""
+        """`read` in pieces, of one part at a time and in the parts' order.
+
+        Raises:
+            StoreError: a part is no Parquet file.
+        """
         schema = self._read_schema(columns)
         wanted = None if only is None else _Wanted(only)
         keys = list(keys)
         for key, path in zip(keys, self.store.local_paths(keys), strict=True):
-            with pq.ParquetFile(path) as file:
+            try:
+                opened = pq.ParquetFile(path)
+            except pa.ArrowInvalid as error:
+                raise StoreError(f"{self.store.uri}/{key} is damaged: {error}") from None
+            with opened as file:
                 found = file.schema_arrow
                 check_version(found.metadata, key)
                 there = [name for name in schema.names if name in found.names]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from actors.journal import ActorJournal
 from actors.pipeline import STEPS, resolve, thresholds
-from actors.store import Store, open_root
+from actors.store import Store, StoreError, open_root
 from ray_jobs.plan import stream_rows, work_left
 from ray_jobs.root import RootState, compact, read_root, write_samples
 from ray_jobs.runs import (
@@ -37,6 +37,7 @@ from schemas.config import ConfigError, RunConfig
 from schemas.gates import gates_of, verdicts
 from schemas.journal import part_schema
 from schemas.records import Status
+from tests.ray_jobs.small_root import make_root
 
 CONFIG = apply({"themes": ["location"]}, ())
 INGEST, FLOW = STEPS[0], STEPS[1]
@@ -261,3 +262,11 @@ def test_the_holder_is_this_process_so_it_may_go_on(store: Store) -> None:
     record = open_run(store, "synthesize", CONFIG)
     assert record.pid == os.getpid()
     assert open_run(store, "publish", CONFIG).run == record.run + 1
+
+
+def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+    make_root(tmp_path, sources=1)
+    (part,) = (tmp_path / "journal/VideoGenerator").iterdir()
+    part.write_bytes(part.read_bytes()[:-7])
+    with pytest.raises(StoreError, match=f"VideoGenerator/{part.name} is damaged: Parquet magic bytes"):
+        read_root(open_root(str(tmp_path), create=False))
