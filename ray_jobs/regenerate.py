@@ -23,7 +23,8 @@ from actors.store import Store, StoreError, open_root
 from ray_jobs.publish import publish
 from ray_jobs.release_folder import ReleaseFolder, Report, quiet
 from ray_jobs.remake import Remade, Through, intact, remake
-from ray_jobs.root import read_root
+from ray_jobs.removals import read_removed
+from ray_jobs.root import read_root, read_samples
 from ray_jobs.runs import RunRecord, ended, newest_run, open_deciding_run
 from ray_jobs.sealing import PlannedShard, PublishError, newest_plan, note_key, planned_shards, seal, sealed
 from schemas import release, shards
@@ -92,7 +93,8 @@ def regenerate(
 
     Raises:
         ConfigError: not exactly one of the four, or no such part or sample.
-        PublishError: nothing was published yet, or a part lacks an artifact that could not be made.
+        PublishError: nothing was published yet, a part lacks an artifact that could not be made, or the plan
+            holds what was taken down.
         RootBusyError: another run holds the root.
     """
     if sum((shard is not None, sample is not None, missing, broken)) != 1:
@@ -102,6 +104,7 @@ def regenerate(
     if before is None or plan is None:
         raise PublishError(f"{root} was not published yet, so it has no parts; `publish` makes them")
     parts = list(planned_shards(plan))
+    _refuse_removed(store, parts)
     named = _named(parts, shard, sample) if shard is not None or sample is not None else None
     result = Regenerated()
     whole = store.exists(f"release/{release.SHARD_INDEX}")  # otherwise a publish or a call of this broke off
@@ -145,6 +148,18 @@ def _named(parts: Sequence[PlannedShard], shard: str | None, sample: str | None)
     if not found:
         raise ConfigError(f"--sample {sample}: in no part of the release; only accepted samples are")
     return found
+
+
+def _refuse_removed(store: Store, parts: Sequence[PlannedShard]) -> None:
+    """PublishError where a takedown is recorded and not finished: its samples must not be made again."""
+    samples = read_samples(store)
+    removed = set(samples.filter(pa.array(read_removed(store).of(samples)))["sample_id"].to_pylist())
+    held = sorted(removed.intersection(kept.sample for kept in _members(parts))) if removed else []
+    if held:
+        raise PublishError(
+            f"{len(held)} samples of the release were taken down, {held[0]} first, by a `remove` that did "
+            "not come to its end; the same command completes it"
+        )
 
 
 def _members(parts: Iterable[PlannedShard]) -> Iterable[_Kept]:

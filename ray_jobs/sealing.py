@@ -67,9 +67,18 @@ class PlannedShard:
 
 
 def newest_plan(store: Store) -> pa.Table | None:
-    """The shard plan that counts, schema `schemas.shards.PLAN`; None when nothing was published yet."""
+    """The shard plan that counts, schema `schemas.shards.PLAN`; None when nothing was published yet.
+
+    Raises:
+        PublishError: it is no Parquet file.
+    """
     names = list(store.keys(PLANS))
-    return pq.read_table(store.local_path(names[-1]), partitioning=None) if names else None
+    if not names:
+        return None
+    try:
+        return pq.read_table(store.local_path(names[-1]), partitioning=None)
+    except pa.ArrowInvalid as error:
+        raise PublishError(f"{store.uri}/{names[-1]} is damaged: {str(error).splitlines()[0]}") from None
 
 
 def planned_shards(plan: pa.Table) -> Iterator[PlannedShard]:

@@ -169,8 +169,8 @@ def _say_what_stays(
     if ids:
         listed = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
         console.print(
-            f"{len(ids)} samples are listed again with another prompt, keyword or reference edit; a sample "
-            f"is one source with one theme, so the first line stays: {listed}",
+            f"{len(ids)} samples are listed again with another prompt, keyword, licence or reference edit; a "
+            f"sample is one source with one theme, so the first line stays: {listed}",
             markup=False,
             highlight=False,
         )

@@ -98,7 +98,7 @@ def _as_planned(checked: Release, index: pa.Table) -> None:
             checked.fault(f"../{PLANS}", "the root has no plan of its parts; `publish` makes one")
             return
         planned = plan.select(found.schema.names).cast(found.schema)
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+    except (StoreError, pa.ArrowException, OSError, ValueError, KeyError) as error:
         checked.fault(f"../{PLANS}", f"the newest plan is unreadable: {str(error).splitlines()[0]}")
         return
     if planned.equals(found):

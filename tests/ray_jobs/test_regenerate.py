@@ -13,6 +13,7 @@ from actors.store import open_root
 from ray_jobs.phases import Phase
 from ray_jobs.publish import publish
 from ray_jobs.regenerate import Regenerated, regenerate
+from ray_jobs.removals import record_removal
 from ray_jobs.remove import remove
 from ray_jobs.root import read_root
 from ray_jobs.sealing import PublishError
@@ -224,6 +225,15 @@ def test_what_cannot_be_made_is_said_and_the_release_is_left_as_it_is(root: Path
     result = regenerate(str(root), missing=True, through=here)
     assert result.parts == {}
     assert "000002: Ingest failed again: no file at /videos/clip 2.mp4" in result.remade.failed
+
+
+def test_what_a_broken_off_takedown_names_is_not_made_again(root: Path) -> None:
+    record_removal(open_root(str(root), create=False), "sample", SAMPLE, {})
+    lose_canny(root)
+    with pytest.raises(PublishError, match=f"{SAMPLE} first, by a `remove` that did not come to its end"):
+        regenerate(str(root), missing=True, through=no_model)
+    remove(str(root), sample=SAMPLE)
+    assert regenerate(str(root), missing=True, through=no_model).parts == {}
 
 
 def test_what_to_regenerate_must_be_named_and_known(root: Path, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ray_jobs.publish import publish
 from ray_jobs.regate import regate
+from ray_jobs.sealing import PublishError
 from ray_jobs.verify import verify
 from schemas.config import RunConfig
 from tests.ray_jobs.release_damages import (
@@ -145,5 +147,7 @@ def test_a_release_that_is_not_as_the_newest_plan_has_it_is_named(root: Path) ->
     assert {fault.path for fault in verify(str(root))} >= {TAR}
     newer.write_bytes(b"torn")
     assert "the newest plan is unreadable" in faults(root)
+    with pytest.raises(PublishError, match=r"journal/plan/.* is damaged: "):
+        publish(str(root))
     shutil.rmtree(path.parent)
     assert "the root has no plan of its parts" in faults(root)
