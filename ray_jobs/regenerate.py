@@ -82,7 +82,7 @@ def regenerate(
     report: Report = quiet,
     through: Through | None = None,
 ) -> Regenerated:
-    """Make parts and artifacts of the newest plan again.
+    """Make parts and artifacts of the newest plan again; never those of a sample that was taken down.
 
     Args:
         shard: a part, by its path in the release or its file name.
@@ -93,8 +93,7 @@ def regenerate(
 
     Raises:
         ConfigError: not exactly one of the four, or no such part or sample.
-        PublishError: nothing was published yet, a part lacks an artifact that could not be made, or the plan
-            holds what was taken down.
+        PublishError: nothing was published yet, or a part lacks an artifact that could not be made.
         RootBusyError: another run holds the root.
     """
     if sum((shard is not None, sample is not None, missing, broken)) != 1:
@@ -104,7 +103,9 @@ def regenerate(
     if before is None or plan is None:
         raise PublishError(f"{root} was not published yet, so it has no parts; `publish` makes them")
     parts = list(planned_shards(plan))
-    _refuse_removed(store, parts)
+    samples = read_samples(store)
+    # also those of a `remove` that did not come to its end: they are in the plan still
+    removed = set(samples.filter(pa.array(read_removed(store).of(samples)))["sample_id"].to_pylist())
     named = _named(parts, shard, sample) if shard is not None or sample is not None else None
     result = Regenerated()
     whole = store.exists(f"release/{release.SHARD_INDEX}")  # otherwise a publish or a call of this broke off
@@ -116,7 +117,7 @@ def regenerate(
         gone = [
             kept
             for kept in _members(checked)
-            if not _there(store, kept, exactly=broken or kept.part in chosen)
+            if kept.sample not in removed and not _there(store, kept, exactly=broken or kept.part in chosen)
         ]
         left = [kept for kept in gone if not _from_release(store, kept, result)]
         if left:
@@ -148,18 +149,6 @@ def _named(parts: Sequence[PlannedShard], shard: str | None, sample: str | None)
     if not found:
         raise ConfigError(f"--sample {sample}: in no part of the release; only accepted samples are")
     return found
-
-
-def _refuse_removed(store: Store, parts: Sequence[PlannedShard]) -> None:
-    """PublishError where a takedown is recorded and not finished: its samples must not be made again."""
-    samples = read_samples(store)
-    removed = set(samples.filter(pa.array(read_removed(store).of(samples)))["sample_id"].to_pylist())
-    held = sorted(removed.intersection(kept.sample for kept in _members(parts))) if removed else []
-    if held:
-        raise PublishError(
-            f"{len(held)} samples of the release were taken down, {held[0]} first, by a `remove` that did "
-            "not come to its end; the same command completes it"
-        )
 
 
 def _members(parts: Iterable[PlannedShard]) -> Iterable[_Kept]:
