@@ -12,7 +12,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -27,7 +27,7 @@ from actors.base import Actor
 from actors.guard import Guard, RunContext, stop_key
 from actors.pipeline import PlannedActor
 from actors.roles import BackendError
-from actors.store import open_store
+from actors.store import StoreError, open_store
 from ray_jobs.gpus import nodes_known
 from ray_jobs.phases import Phase
 from ray_jobs.runs import RunFailedError
@@ -158,28 +158,47 @@ def _operators(rows: Sequence[Row], phase: Phase, config: RunConfig, context: Ru
 def draining(context: RunContext) -> Iterator[None]:
     """SIGTERM ends its body in order: no call begins any more, and those in hand have `DRAIN_S` to finish
     and to be journaled. Then, or at a second signal, the handler of before is called, which exits.
+
+    SIGINT raises KeyboardInterrupt, wherever the body is. Where that is lost in a library, no call begins
+    any more either, and it is raised at the body's end.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     late = threading.Timer(DRAIN_S, os.kill, (os.getpid(), signal.SIGTERM))
     late.daemon = True
+    interrupted = False
 
-    def drain(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, before)
-        late.start()
+    def stop_calls() -> None:
         open_store(context.root).put_bytes_if_absent(stop_key(context.run), b"stopping\n")
 
+    def drain(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, before[0])
+        late.start()
+        stop_calls()
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(signal.SIGINT, before[1])  # a second one does not wait for the store
+        with suppress(OSError, StoreError):
+            stop_calls()
+        raise KeyboardInterrupt
+
     signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
         drained = late.is_alive()
         late.cancel()
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
         if drained:
             signal.raise_signal(signal.SIGTERM)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _most_useful(rows: Sequence[Row], item: PlannedActor) -> int:

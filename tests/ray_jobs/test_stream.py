@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import ray
 
-from actors.guard import RunContext
+from actors.guard import RunContext, stop_key
 from actors.pipeline import PlannedActor, resolve
 from actors.roles import BackendError
 from actors.store import open_root
@@ -45,6 +47,18 @@ def test_a_model_whose_load_kills_worker_after_worker_ends_the_run(
         stream._loaded(planned, context)
     ids["actor"] = "b"
     stream._loaded(planned, context)  # another worker has its own count
+
+
+def test_an_interrupt_that_a_library_loses_ends_the_run_all_the_same(tmp_path: Path) -> None:
+    store = open_root(str(tmp_path / "root"), create=True)
+    context = RunContext(
+        root=store.uri, run=7, name="Sparkle", seed=1, thresholds={}, generations={}, fingerprints={}
+    )
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), stream.draining(context), suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert store.exists(stop_key(7)), "no call begins any more"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_gpus_of_a_cluster_are_those_of_its_nodes_or_of_what_it_may_grow_to(
