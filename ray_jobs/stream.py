@@ -78,7 +78,7 @@ def start_ray(gpus: int | None = None) -> None:
 
 
 def start_ray_for(config: RunConfig) -> list[int]:
-    """Start or join Ray; the GPUs to plan with, node by node."""
+    """Start or join Ray; the GPUs to plan with, node by node. RunFailedError as `start_ray`."""
     known = nodes_known(config)
     start_ray(sum(known) if known else None)
     return known or _cluster_nodes()
@@ -115,7 +115,8 @@ def _init_ray(gpus: int | None) -> None:
 
 
 def stream(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunContext) -> int:
-    """Send rows (one a source) through all actors of a phase; returns how many came out at the end.
+    """Send rows (one a source, at least one) through all actors of a phase; returns how many came out at the
+    end.
 
     An error that escapes an actor is the worker's or the installation's, and ends the run; what was journaled
     stays.
@@ -133,7 +134,7 @@ def _operators(rows: Sequence[Row], phase: Phase, config: RunConfig, context: Ru
     all_pools = config.execution == "pools"
     task_cpus = 0.1 if all_pools else 1.0
     on_gpu = any(item.num_gpus for item in phase.actors)
-    blocks = max(1, min(len(rows), len(rows) if on_gpu else MAX_BLOCKS))
+    blocks = len(rows) if on_gpu else min(len(rows), MAX_BLOCKS)
     data: ray.data.Dataset = ray.data.from_arrow([_table(rows[start::blocks]) for start in range(blocks)])
     rows_a_block = -(-len(rows) // blocks)
     fanned_out = False

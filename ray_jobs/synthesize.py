@@ -57,10 +57,10 @@ def synthesize(
         entries, config, SAMPLES.empty_table()
     )  # what is wrong with the list is said before any work
     known = nodes_known(config)
-    if (
-        known is None and redo is not None
-    ):  # a redo gives results up when it opens, so the cluster is asked now
-        from ray_jobs.stream import start_ray_for
+    if known is None and redo is not None:
+        from ray_jobs.stream import (
+            start_ray_for,  # a redo gives results up when it opens, so Ray is asked now
+        )
 
         known = start_ray_for(config)
     if known is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from actors.backends import wan22_i2v
+from actors.backends.catalogue import CHECKPOINTS
 from actors.backends.checkpoints import CheckpointError
 from actors.backends.wan22_i2v import LIGHTX2V_FILES, Wan22ImageToVideo
 from actors.roles import Frame, SampleError
@@ -163,3 +166,17 @@ def test_a_pickled_lora_is_refused(checkpoint: Path, loras: Path) -> None:
         Wan22ImageToVideo(
             model=str(checkpoint), lightx2v=str(loras), lightx2v_files=("high.pt", "low.pt"), **TINY
         )
+
+
+@pytest.mark.parametrize("repository", ["lightx2v/Wan2.2-Lightning", "lightx2v/Wan2.2-Distill-Loras"])
+def test_the_loras_that_are_loaded_are_those_that_are_fetched(
+    repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wan22_i2v, "checkpoint_folder", lambda model, revision: tmp_path)
+    with pytest.raises(CheckpointError, match="found none"):
+        wan22_i2v._lora_files(repository, None, None)
+    for name in wan22_i2v._LATER_FILES.get(repository, LIGHTX2V_FILES):
+        assert any(fnmatch(name, pattern) for pattern in CHECKPOINTS[repository].only)
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert all(path.is_file() for path in wan22_i2v._lora_files(repository, None, None))
