@@ -103,6 +103,8 @@ def _init_ray(gpus: int | None) -> None:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False)
         return
+    # of this process, which the workers inherit: with a runtime_env each of them would start Python twice
+    os.environ["OMP_NUM_THREADS"] = "1"
     ray.init(
         address="local",  # without it Ray joins any cluster that happens to run on the machine
         include_dashboard=False,
@@ -110,7 +112,6 @@ def _init_ray(gpus: int | None) -> None:
         logging_level=logging.ERROR,
         num_gpus=gpus,
         object_store_memory=256 * 1024**2,  # rows are small
-        runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},
     )
 
 
@@ -129,29 +130,33 @@ def stream(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunCon
             raise RunFailedError(_innermost(error)) from error
 
 
-def _operators(rows: Sequence[Row], phase: Phase, config: RunConfig, context: RunContext) -> ray.data.Dataset:
-    """The phase as operators of Ray Data, one an actor, over blocks of rows."""
-    all_pools = config.execution == "pools"
-    task_cpus = 0.1 if all_pools else 1.0
+def _operators(
+    sources: Sequence[Row], phase: Phase, config: RunConfig, context: RunContext
+) -> ray.data.Dataset:
+    """The phase as operators of Ray Data, one an actor, over blocks of rows.
+
+    The last call on sources returns a row a sample. As an operator of its own, between pools, that fan-out
+    had a worker process for each of its tasks, and on two cores twenty of them took 20 s to start.
+    """
+    by_source = sum(item.actor.keyed == "source" for item in phase.actors)
+    rows = sources if by_source else _fan_out(sources)
     on_gpu = any(item.num_gpus for item in phase.actors)
     blocks = len(rows) if on_gpu else min(len(rows), MAX_BLOCKS)
     data: ray.data.Dataset = ray.data.from_arrow([_table(rows[start::blocks]) for start in range(blocks)])
     rows_a_block = -(-len(rows) // blocks)
-    fanned_out = False
-    for item, workers in zip(phase.actors, phase.workers, strict=True):
-        if item.actor.keyed == "sample" and not fanned_out:
-            data = data.map_batches(fan_out, batch_format="pyarrow", num_cpus=task_cpus)
-            rows_a_block *= max(len(row.samples) for row in rows)
-            fanned_out = True
+    for place, (item, workers) in enumerate(zip(phase.actors, phase.workers, strict=True), start=1):
         if item.num_gpus and rows_a_block > item.config.batch_size:
             # a block is a worker's: in one of many rows they wait for each other, and other workers for work
             rows_a_block = item.config.batch_size
             data = data.repartition(target_num_rows_per_block=rows_a_block)
-        if all_pools or item.num_gpus or (item.backend and item.backend.pip):
-            data = _in_pool(data, item, min(workers, _most_useful(rows, item)), context)
+        fans_out = place == by_source < len(phase.actors)
+        if config.execution == "pools" or item.num_gpus or (item.backend and item.backend.pip):
+            data = _in_pool(data, item, min(workers, _most_useful(sources, item)), context, fans_out)
         else:
-            data = _as_function(data, item, context)
+            data = _as_function(data, item, context, fans_out)
         rows_a_block = max(rows_a_block, item.config.batch_size)
+        if fans_out:
+            rows_a_block *= max(len(row.samples) for row in sources)
     return data
 
 
@@ -202,9 +207,10 @@ def draining(context: RunContext) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _most_useful(rows: Sequence[Row], item: PlannedActor) -> int:
+def _most_useful(sources: Sequence[Row], item: PlannedActor) -> int:
     """More workers than batches would only load models."""
-    keyed = [sample for row in rows for sample in row.samples] if item.actor.keyed == "sample" else rows
+    by_sample = item.actor.keyed == "sample"
+    keyed = [sample for row in sources for sample in row.samples] if by_sample else sources
     todo = sum(item.name not in row.done for row in keyed)
     return max(1, -(-todo // item.config.batch_size))
 
@@ -227,25 +233,27 @@ def _set_data_context() -> None:
     data.execution_options.verbose_progress = False
 
 
-def _as_function(data: ray.data.Dataset, item: PlannedActor, context: RunContext) -> ray.data.Dataset:
+def _as_function(
+    data: ray.data.Dataset, item: PlannedActor, context: RunContext, fans_out: bool
+) -> ray.data.Dataset:
     """The actor as a function over an instance that each worker process keeps; Ray Data fuses neighbours."""
 
     def call(table: pa.Table) -> pa.Table:
-        return _call(_guard(item, context), table) if table.num_rows else table
+        return _call(_guard(item, context), table, fans_out) if table.num_rows else table
 
     call.__name__ = call.__qualname__ = item.name
     return data.map_batches(call, batch_format="pyarrow", batch_size=item.config.batch_size, num_cpus=1)
 
 
 def _in_pool(
-    data: ray.data.Dataset, item: PlannedActor, workers: int, context: RunContext
+    data: ray.data.Dataset, item: PlannedActor, workers: int, context: RunContext, fans_out: bool
 ) -> ray.data.Dataset:
     """The actor as a fixed pool of Ray actors; the pool's name in the dashboard is the actor's."""
     worker: type[Any] = type(item.name, (PoolWorker,), {})
     packages = item.backend.pip if item.backend else ()
     return data.map_batches(
         worker,
-        fn_constructor_args=(item, context),
+        fn_constructor_args=(item, context, fans_out),
         # a second call waiting at a worker is one that no other worker can take
         compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1 if item.num_gpus else None),
         batch_format="pyarrow",
@@ -260,16 +268,12 @@ def _in_pool(
 class PoolWorker:
     """One worker of a pool: the actor with its model, loaded once."""
 
-    def __init__(self, item: PlannedActor, context: RunContext) -> None:
+    def __init__(self, item: PlannedActor, context: RunContext, fans_out: bool) -> None:
         self.guard = Guard(_loaded(item, context), context)
+        self.fans_out = fans_out
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        return _call(self.guard, table) if table.num_rows else table
-
-
-def fan_out(table: pa.Table) -> pa.Table:
-    """One row a source becomes one row a planned sample."""
-    return _table([sample for row in _rows(table) for sample in row.fan_out()])
+        return _call(self.guard, table, self.fans_out) if table.num_rows else table
 
 
 def _guard(item: PlannedActor, context: RunContext) -> Guard:
@@ -298,8 +302,14 @@ def _loaded(item: PlannedActor, context: RunContext) -> Actor[Any]:
         notes.end(load, begun)
 
 
-def _call(guard: Callable[[Sequence[Row]], list[Row]], table: pa.Table) -> pa.Table:
-    return _table(guard(_rows(table)))
+def _call(guard: Callable[[Sequence[Row]], list[Row]], table: pa.Table, fans_out: bool) -> pa.Table:
+    rows = guard(_rows(table))
+    return _table(_fan_out(rows) if fans_out else rows)
+
+
+def _fan_out(sources: Sequence[Row]) -> list[Row]:
+    """One row a source becomes one row a planned sample."""
+    return [sample for source in sources for sample in source.fan_out()]
 
 
 def _rows(table: pa.Table) -> list[Row]:
