@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
@@ -25,6 +26,21 @@ THREADED_ROWS = 50_000
 ROWS_A_GROUP = 4096
 """Of a part that compaction wrote, sorted by key: small enough that the rows of one wave are found by the
 keys' bounds."""
+_NAME = re.compile(r"\d{6}[-.][\w.-]*(parquet|json)")
+
+
+def journal_keys(store: Store, folder: str) -> list[str]:
+    """Keys of a folder of the journal, in order.
+
+    Raises:
+        StoreError: a file there is none of the journal's. One whose name somebody changed would be lost
+            without a word.
+    """
+    keys = list(store.keys(folder))
+    for key in keys:
+        if not _NAME.fullmatch(key.removeprefix(f"{folder}/")):
+            raise StoreError(f"{store.uri}/{key} is not a file of the journal: move it elsewhere")
+    return keys
 
 
 def batch_digest(keys: Sequence[str]) -> str:
@@ -104,7 +120,7 @@ class ActorJournal:
         return pa.schema([field for field in self.schema if field.name in columns], self.schema.metadata)
 
     def parts(self) -> list[str]:
-        return list(self.store.keys(self.folder))
+        return journal_keys(self.store, self.folder)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

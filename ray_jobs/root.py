@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from actors.journal import ROWS_A_GROUP, ActorJournal, batch_digest, parquet_bytes
+from actors.journal import ROWS_A_GROUP, ActorJournal, batch_digest, journal_keys, parquet_bytes
 from actors.pipeline import STEPS, resolve, thresholds
-from actors.store import Store
+from actors.store import Store, StoreError
 from ray_jobs.licences import backend_licence, withheld
 from ray_jobs.removals import read_removed
 from ray_jobs.runs import (
@@ -270,7 +270,7 @@ def _distinct(rows: pa.Table) -> bool:
 
 def read_samples(store: Store) -> pa.Table:
     """All planned samples, schema SAMPLES, by sample_id."""
-    tables = [pq.read_table(store.local_path(key), partitioning=None) for key in store.keys(SAMPLES_FOLDER)]
+    tables = [_read_samples(store, key) for key in journal_keys(store, SAMPLES_FOLDER)]
     if not tables:
         return SAMPLES.empty_table()
     table = pa.concat_tables(tables).combine_chunks()
@@ -280,6 +280,13 @@ def read_samples(store: Store) -> pa.Table:
     table = table.sort_by("sample_id")
     pa.default_memory_pool().release_unused()
     return table
+
+
+def _read_samples(store: Store, key: str) -> pa.Table:
+    try:
+        return pq.read_table(store.local_path(key), partitioning=None)
+    except pa.ArrowInvalid as error:
+        raise StoreError(f"{store.uri}/{key} is damaged: {error}") from None
 
 
 def write_samples(store: Store, run: int, rows: list[dict[str, Any]]) -> None:

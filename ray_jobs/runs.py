@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from actors.base import fingerprint
+from actors.journal import journal_keys
 from actors.pipeline import STEPS, PlannedActor, resolve
 from actors.store import Store, StoreError
 from schemas.config import ConfigError, RunConfig, nearest, validated
@@ -81,14 +82,24 @@ def end_key(run: int) -> str:
 
 def newest_run(store: Store) -> RunRecord | None:
     """The record of the run that opened last; None on a new root."""
-    names = [key for key in store.keys("journal/runs") if not key.endswith(".ended.json")]
-    return RunRecord.from_json(store.get_bytes(names[-1])) if names else None
+    keys = _record_keys(store)
+    return _record(store, keys[-1]) if keys else None
 
 
 def all_records(store: Store) -> list[RunRecord]:
     """The records of all runs, oldest first."""
-    names = [key for key in store.keys("journal/runs") if not key.endswith(".ended.json")]
-    return [RunRecord.from_json(store.get_bytes(key)) for key in names]
+    return [_record(store, key) for key in _record_keys(store)]
+
+
+def _record_keys(store: Store) -> list[str]:
+    return [key for key in journal_keys(store, "journal/runs") if not key.endswith(".ended.json")]
+
+
+def _record(store: Store, key: str) -> RunRecord:
+    try:
+        return RunRecord.from_json(store.get_bytes(key))
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{store.uri}/{key} is damaged: {error}") from None
 
 
 def recipes(store: Store) -> dict[str, dict[str, Any]]:
@@ -353,5 +364,5 @@ def counting_parts(store: Store, step: Step, record: RunRecord) -> list[str]:
     """Names of an actor's parts that count: those sealed when the newest run opened, and that run's own."""
     folder = f"journal/{step.name}"
     sealed = set(record.sealed.get(step.name, ()))
-    names = [key.rsplit("/", 1)[1] for key in store.keys(folder)]
+    names = [key.rsplit("/", 1)[1] for key in journal_keys(store, folder)]
     return [name for name in names if name in sealed or int(name[:6]) >= record.run]

@@ -264,9 +264,16 @@ def test_the_holder_is_this_process_so_it_may_go_on(store: Store) -> None:
     assert open_run(store, "publish", CONFIG).run == record.run + 1
 
 
-def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["VideoGenerator", "samples", "runs"])
+def test_a_damaged_or_foreign_file_of_the_journal_is_named(tmp_path: Path, folder: str) -> None:
     make_root(tmp_path, sources=1)
-    (part,) = (tmp_path / "journal/VideoGenerator").iterdir()
-    part.write_bytes(part.read_bytes()[:-7])
-    with pytest.raises(StoreError, match=f"VideoGenerator/{part.name} is damaged: Parquet magic bytes"):
-        read_root(open_root(str(tmp_path), create=False))
+    store = open_root(str(tmp_path), create=False)
+    part = max((tmp_path / "journal" / folder).iterdir())
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-7])
+    with pytest.raises(StoreError, match=f"journal/{folder}/{part.name} is damaged: "):
+        read_root(store)
+    part.write_bytes(whole)
+    (part.parent / f"{part.stem} (copy){part.suffix}").write_bytes(whole)
+    with pytest.raises(StoreError, match=rf"journal/{folder}/.* \(copy\)\..* is not a file of the journal"):
+        read_root(store)
