@@ -21,7 +21,7 @@ from actors.ops.masks import mask_npz_bytes, pack_video
 from actors.ops.video import encode_video, png_bytes
 from actors.pipeline import STEPS, resolve
 from actors.store import Store, open_root
-from ray_jobs.root import write_samples
+from ray_jobs.root import RootState, read_root, write_samples
 from ray_jobs.runs import RunRecord, end_run, open_run
 from schemas.columns import MEDIA
 from schemas.config import RunConfig
@@ -251,3 +251,10 @@ def media_bytes(extension: str, name: str) -> bytes:
         path = Path(folder) / "clip.mp4"
         encode_video((np.roll(picture, shift, axis=1) for shift in range(FRAMES)), path, fps=16)
         return path.read_bytes()
+
+
+def state_of(root: Path | Store) -> RootState:
+    """What the journal of an existing root says."""
+    state = read_root(open_root(str(root), create=False) if isinstance(root, Path) else root)
+    assert state is not None
+    return state

@@ -14,14 +14,14 @@ from actors.store import StoreError, open_root
 from ray_jobs.plan import work_left
 from ray_jobs.publish import publish
 from ray_jobs.remove import remove
-from ray_jobs.root import RootState, read_root, read_samples
+from ray_jobs.root import read_samples
 from ray_jobs.sealing import PublishError
 from ray_jobs.sources import SourceEntry, plan_samples
 from ray_jobs.verify import verify
 from schemas.config import ConfigError, ReleaseConfig, RunConfig
 from schemas.manifest import funnels
 from tests.ray_jobs.commands import tree
-from tests.ray_jobs.small_root import make_root
+from tests.ray_jobs.small_root import make_root, state_of
 
 CONFIG = RunConfig(themes=("location",), release=ReleaseConfig(shard_bytes=10_240, previews=1))
 """Parts of about two samples."""
@@ -41,12 +41,6 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def root(published: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(published, tmp_path / "root"))
-
-
-def state_of(root: Path) -> RootState:
-    state = read_root(open_root(str(root), create=False))
-    assert state is not None
-    return state
 
 
 def statuses(root: Path) -> dict[str, str]:

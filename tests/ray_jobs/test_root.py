@@ -20,7 +20,7 @@ from actors.journal import ActorJournal
 from actors.pipeline import STEPS, resolve, thresholds
 from actors.store import Store, StoreError, open_root
 from ray_jobs.plan import stream_rows, work_left
-from ray_jobs.root import RootState, compact, read_root, write_samples
+from ray_jobs.root import compact, read_root, write_samples
 from ray_jobs.runs import (
     INITIAL_PID_NAMESPACE,
     RootBusyError,
@@ -37,7 +37,7 @@ from schemas.config import ConfigError, RunConfig
 from schemas.gates import gates_of, verdicts
 from schemas.journal import part_schema
 from schemas.records import Status
-from tests.ray_jobs.small_root import make_root
+from tests.ray_jobs.small_root import make_root, state_of
 
 CONFIG = apply({"themes": ["location"]}, ())
 INGEST, FLOW = STEPS[0], STEPS[1]
@@ -57,12 +57,6 @@ def write(store: Store, run: int, *keys: str, **values: Any) -> str:
     part = journal.part_key(run, keys)
     journal.write(part, [journal_row(key, run, **values) for key in keys])
     return part.rsplit("/", 1)[1]
-
-
-def state_of(store: Store) -> RootState:
-    state = read_root(store)
-    assert state is not None
-    return state
 
 
 def test_runs_are_numbered_and_a_run_that_ended_makes_room(store: Store) -> None:

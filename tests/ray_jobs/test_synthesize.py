@@ -17,15 +17,10 @@ from actors.ops.video import VideoClip
 from actors.pipeline import PIPELINE
 from actors.store import open_root
 from benchmarks.chaos_oracle import Losses, acknowledged, compare, judge
-from ray_jobs.root import RootState, read_root
+from ray_jobs.root import RootState
 from ray_jobs.runs import all_records
 from tests.ray_jobs.commands import FRAMES, ROOT, SHORT, command, environment, job, tree
-
-
-def state_of(root: Path) -> RootState:
-    state = read_root(open_root(str(root), create=False))
-    assert state is not None
-    return state
+from tests.ray_jobs.small_root import state_of
 
 
 def released(root: Path) -> dict[str, bytes]:
