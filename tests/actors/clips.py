@@ -17,8 +17,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from actors.ops.normalise import DecodeLimits, NormalisedSource, normalise
 from actors.roles import Frame
 
+LIMITS = DecodeLimits()
+SMALL = {"width": 320, "height": 180}
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 230, 230)
 
 
@@ -233,3 +236,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "überraschung 視頻 🎥.mp4": (_text, "text"),
 }
 """File name -> how to make it, and words that its reason must hold."""
+
+
+def normalised(path: Path, folder: Path, **more: int) -> NormalisedSource:
+    """The source in `folder`/out, at 320x180 unless `more` says otherwise."""
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    return normalise(path, out, limits=LIMITS, **{**SMALL, **more})

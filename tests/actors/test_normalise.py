@@ -13,30 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.ops.normalise import (
-    DecodeLimits,
     NearestFrames,
     NormalisedSource,
     cover_crop,
     floor_to_4n1,
-    normalise,
 )
 from actors.ops.video import VideoClip, encode_video, read_png
 from tests.actors.clips import (
     corner_names,
     counted_frames,
     frame_number,
+    normalised,
     quadrants,
     write_clip,
 )
-
-LIMITS = DecodeLimits()
-SMALL = {"width": 320, "height": 180}
-
-
-def run(path: Path, tmp_path: Path, **more: int) -> NormalisedSource:
-    out = tmp_path / "out"
-    out.mkdir(exist_ok=True)
-    return normalise(path, out, limits=LIMITS, **{**SMALL, **more})
 
 
 def numbers(source: NormalisedSource) -> list[int]:
@@ -100,7 +90,7 @@ def test_the_number_of_frames_follows_length_and_rate(
     tmp_path: Path, fps: int, count: int, expected: int
 ) -> None:
     made = write_clip(tmp_path / "in.mp4", counted_frames(count), fps=fps, sound=True)
-    source = run(made, tmp_path)
+    source = normalised(made, tmp_path)
     assert source.num_frames == VideoClip(source.path).num_frames == expected
     assert numbers(source) == [min(-(-(2 * k * fps - 16) // 32), count - 1) for k in range(expected)]
 
@@ -112,7 +102,7 @@ def test_the_number_of_frames_follows_length_and_rate(
 def test_a_clip_that_conforms_is_kept_byte_for_byte(tmp_path: Path, count: int) -> None:
     made = tmp_path / "conforms.mp4"
     encode_video(counted_frames(count), made)
-    source = run(made, tmp_path)
+    source = normalised(made, tmp_path)
     assert source.kept_bytes
     assert source.path.read_bytes() == made.read_bytes()
     assert (source.num_frames, source.distinct_frames, source.deviation) == (count, count, "")
@@ -121,11 +111,11 @@ def test_a_clip_that_conforms_is_kept_byte_for_byte(tmp_path: Path, count: int) 
 
 def test_what_normalisation_writes_conforms_itself_at_full_size(tmp_path: Path) -> None:
     made = write_clip(tmp_path / "in.webm", counted_frames(34, (640, 360)), codec="libvpx", fps=25)
-    first = run(made, tmp_path, width=1280, height=720)
+    first = normalised(made, tmp_path, width=1280, height=720)
     again = tmp_path / "again.mp4"
     again.write_bytes(first.path.read_bytes())
     assert not first.kept_bytes
-    second = run(again, tmp_path, width=1280, height=720)
+    second = normalised(again, tmp_path, width=1280, height=720)
     assert second.kept_bytes
     assert (second.num_frames, second.source_width, second.source_height) == (21, 1280, 720)
 
@@ -150,7 +140,7 @@ def test_a_clip_that_differs_in_one_thing_is_encoded_anew(
     tmp_path: Path, deviation: str, how: dict[str, object]
 ) -> None:
     made = write_clip(tmp_path / "in", counted_frames(33), **{"container": "mp4", **how})  # type: ignore[arg-type]
-    source = run(made, tmp_path)
+    source = normalised(made, tmp_path)
     assert not source.kept_bytes
     assert source.deviation == deviation
     with av.open(str(source.path)) as file:
@@ -168,7 +158,7 @@ def test_real_published_sources_are_kept(tmp_path: Path) -> None:
     if not clips:
         pytest.skip("no real clips: set SPARKLE_CLIPS to a folder of *_source.mp4")
     for clip in clips:
-        source = run(clip, tmp_path, width=1280, height=720)
+        source = normalised(clip, tmp_path, width=1280, height=720)
         assert source.kept_bytes, source.deviation
         assert source.path.read_bytes() == clip.read_bytes()
 
@@ -179,7 +169,7 @@ def test_real_published_sources_are_kept(tmp_path: Path) -> None:
 def test_variable_frame_rate_is_sampled_by_nearest_time_stamp(tmp_path: Path) -> None:
     gaps = np.random.default_rng(3).integers(5, 180, 60)
     times = [Fraction(int(t), 1000) for t in np.concatenate([[0], np.cumsum(gaps)[:-1]])]
-    source = run(write_clip(tmp_path / "vfr.mkv", counted_frames(60), times=times), tmp_path)
+    source = normalised(write_clip(tmp_path / "vfr.mkv", counted_frames(60), times=times), tmp_path)
     expected = [
         min(range(60), key=[abs(time - Fraction(k, 16)) for time in times].__getitem__) for k in range(81)
     ]
@@ -209,7 +199,7 @@ def test_the_display_matrix_is_applied(tmp_path: Path, matrix: tuple[int, ...], 
             if packet.size:
                 packet.stream = stream
                 target.mux(packet)
-    shown = run(turned, tmp_path, width=320, height=320)
+    shown = normalised(turned, tmp_path, width=320, height=320)
     assert not shown.kept_bytes or corners == "RGBW"
     assert corner_names(VideoClip(shown.path).pick([0])[0]) == corners
 
@@ -217,7 +207,7 @@ def test_the_display_matrix_is_applied(tmp_path: Path, matrix: tuple[int, ...], 
 def test_a_portrait_keeps_its_centre(tmp_path: Path) -> None:
     frame = np.full((640, 360, 3), 40, np.uint8)
     frame[310:330] = 220  # a bar across the middle
-    source = run(write_clip(tmp_path / "portrait.mp4", [frame] * 17), tmp_path)
+    source = normalised(write_clip(tmp_path / "portrait.mp4", [frame] * 17), tmp_path)
     picture = read_png(source.frame0_png_path).astype(int)
     assert picture.shape == (180, 320, 3)
     assert picture[88:92].min() > 190
@@ -229,7 +219,7 @@ def test_a_wide_pixel_is_shown_wide(tmp_path: Path) -> None:
     frame = np.full((240, 320, 3), 40, np.uint8)
     frame[:, 140:180] = 220
     made = write_clip(tmp_path / "anamorphic.mp4", [frame] * 17, pixel_aspect=Fraction(4, 3))
-    picture = read_png(run(made, tmp_path).frame0_png_path)
+    picture = read_png(normalised(made, tmp_path).frame0_png_path)
     assert abs(int((picture[90, :, 0] > 130).sum()) - 40) <= 2  # 320 shown as 427 wide, scaled by 0.75 to 320
 
 
@@ -237,7 +227,7 @@ def test_a_wide_pixel_is_shown_wide(tmp_path: Path) -> None:
 def test_odd_sizes_become_the_target_size(tmp_path: Path, size: tuple[int, int]) -> None:
     frames = counted_frames(17, size)
     made = write_clip(tmp_path / "odd.mkv", frames, pixel_format="yuv444p")
-    assert {frame.shape for frame in VideoClip(run(made, tmp_path).path).frames()} == {(180, 320, 3)}
+    assert {frame.shape for frame in VideoClip(normalised(made, tmp_path).path).frames()} == {(180, 320, 3)}
 
 
 @pytest.mark.parametrize(
@@ -259,7 +249,7 @@ def test_codecs_depths_and_containers_of_cameras_and_sites_are_read(
     tmp_path: Path, name: str, codec: str, pixel_format: str
 ) -> None:
     made = write_clip(tmp_path / name, counted_frames(27), codec=codec, pixel_format=pixel_format, fps=25)
-    source = run(made, tmp_path)
+    source = normalised(made, tmp_path)
     assert source.source_pixel_format == pixel_format.replace("yuva444p10", "yuva444p12")
     expected = [(25 * k + 7) // 16 for k in range(17)]
     assert source.num_frames == 17
@@ -271,7 +261,7 @@ def test_colours_stay_whatever_matrix_and_range_the_source_says(
     tmp_path: Path, tags: tuple[int, int]
 ) -> None:
     made = write_clip(tmp_path / "tagged.mp4", [quadrants((640, 360))] * 17, tags=tags)
-    picture = read_png(run(made, tmp_path).frame0_png_path).astype(int)
+    picture = read_png(normalised(made, tmp_path).frame0_png_path).astype(int)
     for part, wanted in zip(
         (
             picture[20:70, 20:140],
@@ -295,7 +285,7 @@ def test_interlaced_lines_do_not_comb(tmp_path: Path) -> None:
             frame[field::2, start : start + 40] = 220
         frames.append(frame)
     made = write_clip(tmp_path / "fields.mkv", frames, interlaced=True)
-    source = run(made, tmp_path)
+    source = normalised(made, tmp_path)
     picture = VideoClip(source.path).pick([8])[0].astype(int)[20:160]
     assert source.num_frames == 17
     assert np.abs(np.diff(picture, axis=0)).max() < 60  # combing would give 180
@@ -303,8 +293,8 @@ def test_interlaced_lines_do_not_comb(tmp_path: Path) -> None:
 
 def test_the_same_source_gives_the_same_bytes(tmp_path: Path) -> None:
     made = write_clip(tmp_path / "in.mp4", counted_frames(50, (400, 300)), fps=30)
-    first = run(made, tmp_path)
+    first = normalised(made, tmp_path)
     video, image = first.path.read_bytes(), first.frame0_png_path.read_bytes()
-    second = run(made, tmp_path)
+    second = normalised(made, tmp_path)
     assert second == first
     assert (second.path.read_bytes(), second.frame0_png_path.read_bytes()) == (video, image)

@@ -10,28 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors.ops.normalise import (
-    DecodeLimits,
-    NormalisedSource,
-    normalise,
-)
+from actors.ops.normalise import normalise
 from actors.ops.video import encode_video
 from actors.roles import SampleError
 from tests.actors.clips import (
     HOSTILE,
+    LIMITS,
+    SMALL,
     counted_frames,
+    normalised,
     truncated,
     write_clip,
 )
-
-LIMITS = DecodeLimits()
-SMALL = {"width": 320, "height": 180}
-
-
-def run(path: Path, tmp_path: Path, **more: int) -> NormalisedSource:
-    out = tmp_path / "out"
-    out.mkdir(exist_ok=True)
-    return normalise(path, out, limits=LIMITS, **{**SMALL, **more})
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -63,9 +53,9 @@ def test_a_bad_source_fails_with_a_reason_a_person_understands(tmp_path: Path, n
 )
 def test_any_file_name_is_only_a_name(tmp_path: Path, name: str) -> None:
     encode_video(counted_frames(17), tmp_path / name)
-    assert run(tmp_path / name, tmp_path).kept_bytes
+    assert normalised(tmp_path / name, tmp_path).kept_bytes
     (tmp_path / "sub").mkdir()
-    assert run(tmp_path / "sub" / ".." / name, tmp_path).kept_bytes
+    assert normalised(tmp_path / "sub" / ".." / name, tmp_path).kept_bytes
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "out", "sub"])
 
 
@@ -139,11 +129,11 @@ def test_bytes_flipped_in_the_middle_are_found(tmp_path: Path) -> None:
     data[middle : middle + 60_000] = random.bytes(60_000)
     made.write_bytes(data)
     with pytest.raises(SampleError, match="damaged"):
-        run(made, tmp_path)
+        normalised(made, tmp_path)
 
 
 def test_a_matroska_file_cut_short_is_called_truncated(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     frames = [random.integers(0, 255, (180, 320, 3), np.uint8) for _ in range(64)]
     with pytest.raises(SampleError, match=r"truncated: the header promises 4\.00 s"):
-        run(truncated(write_clip(tmp_path / "in.mkv", frames), 0.5), tmp_path)
+        normalised(truncated(write_clip(tmp_path / "in.mkv", frames), 0.5), tmp_path)
