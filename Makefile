@@ -1,5 +1,5 @@
 # make demo                 install the light set, make sample clips, run all five stages, publish, verify
-# make demo SOURCES=folder  the same on your own videos
+# make demo SOURCES=folder  the same on your own videos, into demo/yours
 # make test                 install what the tests need, then ruff, mypy and pytest
 #
 # An installation is noted by a stamp in the virtual environment; a second call installs nothing until

@@ -29,7 +29,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from actors.store import StoreError
+from actors.store import NotARootError, StoreError
 
 SCHEME = "s3://"
 ATTEMPTS = 10
@@ -81,11 +81,11 @@ def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of `s3://bucket/key`; the key as it is, without percent signs decoded, or empty.
 
     Raises:
-        StoreError: no bucket.
+        NotARootError: no bucket.
     """
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     if not uri.startswith(SCHEME) or not bucket:
-        raise StoreError(f"{uri} names no bucket: s3://bucket/prefix")
+        raise NotARootError(f"{uri} names no bucket: s3://bucket/prefix")
     return bucket, key
 
 

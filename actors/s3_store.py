@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from actors import s3
 from actors.s3_cache import Copies, check_content, machine_folder
 from actors.s3_upload import PART_BYTES, Uploads
-from actors.store import MARKER, Stored, StoreError, checked_key
+from actors.store import MARKER, NotARootError, Stored, StoreError, checked_key
 from schemas.shards import Chunk
 
 READERS = 16
@@ -46,7 +46,7 @@ class S3Store:
         try:
             self._prefix = f"{checked_key(prefix)}/" if prefix else ""
         except ValueError:
-            raise StoreError(f"{uri}: the prefix of a root must be without `..`") from None
+            raise NotARootError(f"{uri}: the prefix of a root must be without `..`") from None
         self._read_timeout_s = read_timeout_s
         self._part_bytes = part_bytes
 
@@ -164,14 +164,17 @@ class S3Store:
         with suppress(s3.S3Error), s3.explained(self.uri):  # listing uploads is a permission of its own
             self._uploads.sweep(self._prefix)
 
-    def claim(self, marker: bytes) -> None:
+    def refuse_other_things(self) -> None:
         with s3.explained(f"{self.uri} cannot be used as output root"):
             listed = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=2)
             names = [item["Key"] for item in listed.get("Contents", ()) if item["Key"] != self._prefix]
             if names and self._prefix + MARKER not in names and not self.exists(MARKER):
-                raise StoreError(
+                raise NotARootError(
                     f"{self.uri} holds other objects and no {MARKER}; choose a prefix that holds nothing"
                 )
+
+    def claim(self, marker: bytes) -> None:
+        self.refuse_other_things()
         # of a root that exists this changes nothing, and says whether we could
         with s3.explained(f"{self.uri} cannot be written"):
             self._uploads.put_bytes(self._key(MARKER), marker)

@@ -32,6 +32,10 @@ class StoreError(Exception):
     """The root cannot be used: not ours, not writable, full. The message says which and where."""
 
 
+class NotARootError(StoreError):
+    """What was named as root is none and cannot become one, or holds no run where one is needed."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """What is stored under a key now. `won` is False when somebody else's bytes were there first."""
@@ -91,7 +95,9 @@ class Store(Protocol):
 
     def exists(self, key: str) -> bool: ...
     def keys(self, prefix: str) -> Iterator[str]:
-        """All keys below a folder (`prefix` without a trailing slash), sorted."""
+        """All keys below a folder (`prefix` without a trailing slash), sorted; none where there is no such
+        folder. A folder that cannot be read is an error: what is not seen would count as not there.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -110,25 +116,33 @@ class Store(Protocol):
         """Remove what killed workers left; only the run that holds the root may."""
         ...
 
+    def refuse_other_things(self) -> None:
+        """Writes nothing. Raises NotARootError where this is no root and holds other things."""
+        ...
+
     def claim(self, marker: bytes) -> None:
         """Make this place a root by its marker; of one that is a root already, find out whether it can be
         written, where that costs nothing.
 
         Raises:
-            StoreError: other things are there, or it cannot be written.
+            NotARootError: other things are there.
+            StoreError: it cannot be written.
         """
         ...
 
 
 def open_store(uri: str) -> Store:
-    """The store at a folder or at `s3://bucket/prefix`. Raises StoreError for another scheme."""
+    """The store at a folder or at `s3://bucket/prefix`. Raises NotARootError for anything else."""
     if uri.startswith("s3://"):
         from actors.s3_store import S3Store  # boto3 takes 0.3 s to import
 
         return S3Store(uri)
     if "://" in uri and not uri.startswith("file://"):
-        raise StoreError(f"{uri}: a root is a local folder or s3://bucket/prefix")
-    return LocalStore(Path(uri.removeprefix("file://")))
+        raise NotARootError(f"{uri}: a root is a local folder or s3://bucket/prefix")
+    folder = uri.removeprefix("file://")
+    if not folder:  # to Path it is the working directory
+        raise NotARootError("no root is named: it is a local folder or s3://bucket/prefix")
+    return LocalStore(Path(folder))
 
 
 def checked_key(key: str) -> str:
@@ -217,7 +231,7 @@ class LocalStore:
     def keys(self, prefix: str) -> Iterator[str]:
         keys = [
             (Path(parent) / name).relative_to(self.root).as_posix()
-            for parent, _, files in os.walk(self._path(prefix))
+            for parent, _, files in os.walk(self._path(prefix), onerror=_unless_vanished)
             for name in files
             if not name.startswith(".")  # NFS calls a file so that was deleted while it was read: `.nfs0123`
         ]
@@ -243,15 +257,20 @@ class LocalStore:
     def clear_scratch(self) -> None:
         shutil.rmtree(self.root / "scratch", ignore_errors=True)
 
-    def claim(self, marker: bytes) -> None:
+    def refuse_other_things(self) -> None:
         if self.exists(MARKER):
             return
         if self.root.exists() and not self.root.is_dir():
-            raise StoreError(f"{self.uri} is a file; the output root must be a folder")
+            raise NotARootError(f"{self.uri} is a file; the output root must be a folder")
         if self.root.is_dir() and any(entry.name != "scratch" for entry in self.root.iterdir()):
-            raise StoreError(
+            raise NotARootError(
                 f"{self.uri} holds other files and no {MARKER}; choose an empty or new folder as output root"
             )
+
+    def claim(self, marker: bytes) -> None:
+        if self.exists(MARKER):
+            return
+        self.refuse_other_things()
         try:
             self.put_bytes_if_absent(MARKER, marker)
         except OSError as error:
@@ -286,6 +305,12 @@ class LocalStore:
             folder = folder.parent
 
 
+def _unless_vanished(error: OSError) -> None:
+    """For `os.walk`, which takes a folder that it cannot read for an empty one."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def _sync(folder: Path) -> None:
     """Write the names in a folder through to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -299,16 +324,32 @@ def open_root(uri: str, *, create: bool) -> Store:
     """The store at a root of ours.
 
     Raises:
-        StoreError: the place holds other things, cannot be reached or written, or (with `create=False`) is no
-            root.
+        NotARootError: the place holds other things, or (with `create=False`) is no root.
+        StoreError: it cannot be reached or written.
+    """
+    if create:
+        store = root_to_be(uri)
+        store.claim(json.dumps({"layout": LAYOUT}).encode() + b"\n")
+        return store
+    store = open_store(uri)
+    if not is_root(store):
+        raise NotARootError(f"{uri} is not an output root of this pipeline: {MARKER} is missing")
+    _refuse_other_layout(store)
+    return store
+
+
+def root_to_be(uri: str) -> Store:
+    """The store at a root of ours, or at a place that can become one; writes nothing.
+
+    Raises:
+        NotARootError: the place holds other things.
+        StoreError: it cannot be reached.
     """
     store = open_store(uri)
     if is_root(store):
         _refuse_other_layout(store)
-    elif not create:
-        raise StoreError(f"{uri} is not an output root of this pipeline: {MARKER} is missing")
-    if create:
-        store.claim(json.dumps({"layout": LAYOUT}).encode() + b"\n")
+    else:
+        store.refuse_other_things()
     return store
 
 

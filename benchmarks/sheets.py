@@ -13,12 +13,13 @@ from typing import Annotated
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import typer
 
 from actors.ops.masks import read_mask_npz, unpack_rows
 from actors.ops.video import VideoClip, read_png, write_png
 from actors.roles import Frame
-from actors.store import open_root
+from actors.store import StoreError, open_root
 from ray_jobs.root import RootState, read_root
 
 HEIGHT = 180
@@ -26,7 +27,9 @@ COLUMNS = 6
 
 
 def sample_files(state: RootState, sample: str) -> dict[str, Path]:
-    """Local files of a sample and of its source, by column."""
+    """Local files of a sample and of its source, by column; none of a sample that was taken down."""
+    if sample in state.samples["sample_id"].filter(pa.array(state.removed)).to_pylist():
+        return {}
     keys = dict(
         zip(state.samples["sample_id"].to_pylist(), state.samples["source_key"].to_pylist(), strict=True)
     )
@@ -69,11 +72,18 @@ def _scaled(frame: Frame) -> Frame:
     return np.asarray(small, np.uint8)
 
 
-def main(root: str, out: Annotated[Path, typer.Option(help="folder for the pictures")]) -> None:
+def main(
+    root: Annotated[str, typer.Argument(metavar="ROOT", help="output root of a run")],
+    out: Annotated[Path, typer.Option(help="folder for the pictures")],
+) -> None:
     """Write one PNG a sample."""
-    state = read_root(open_root(root, create=False))
-    if state is None:
-        raise typer.BadParameter(f"{root} holds no run")
+    try:
+        state = read_root(open_root(root, create=False))
+        if state is None:
+            raise StoreError(f"{root} holds no run yet")
+    except StoreError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
     out.mkdir(parents=True, exist_ok=True)
     for sample in state.samples["sample_id"].to_pylist():
         files = sample_files(state, sample)

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from actors.store import StoreError, open_root
+from actors.store import NotARootError, StoreError, open_root
 from ray_jobs.settings import DEFAULT_CONFIG, apply, load_config
 from schemas.config import ConfigError
 from schemas.journal import NewerSchemaError
@@ -56,7 +56,7 @@ def _exits() -> Iterator[None]:
     signal.signal(signal.SIGTERM, _stop)
     try:
         yield
-    except (ConfigError, SourcesError) as error:
+    except (ConfigError, SourcesError, NotARootError) as error:
         _fail(str(error), USAGE)
     except (StoreError, RootBusyError, NewerSchemaError) as error:
         _fail(str(error), RUN_FAILED)
@@ -137,8 +137,8 @@ def publish(
         str | None,
         typer.Option(
             metavar="LICENCES",
-            help="keep samples under these licences only, e.g. cc0-1.0,cc-by-4.0; `not-stated` for sources "
-            "without one; all: every licence again. Counts until it is changed",
+            help="keep samples under these licences only, e.g. cc0-1.0,cc-by-4.0; cc-by: each version of it; "
+            "not-stated: sources without one; all: every licence again. Counts until it is changed",
         ),
     ] = None,
 ) -> None:
@@ -155,7 +155,7 @@ def regenerate(
     shard: Annotated[str | None, typer.Option(metavar="NAME", help="a tar part of the release")] = None,
     sample: Annotated[str | None, typer.Option(metavar="ID", help="all parts that hold this sample")] = None,
     missing: Annotated[
-        bool, typer.Option("--missing", help="all parts, artifacts and previews not there")
+        bool, typer.Option("--missing", help="all parts (by name and size), artifacts and previews not there")
     ] = False,
     broken: Annotated[
         bool, typer.Option("--broken", help="these, and all that have other bytes than recorded")
@@ -177,7 +177,7 @@ def retry(
         typer.Option(
             metavar="FILTER",
             help="over the columns of ROOT/manifest/failed.parquet, e.g. "
-            "\"actor = 'Ingest' and error like '%no file%'\"; all failed samples without",
+            "\"actor = 'Ingest' and error like '%no file%'\"; without it: all failed samples",
         ),
     ] = None,
     publish: Annotated[bool, typer.Option("--publish/--no-publish", help="end with `publish`")] = True,
@@ -257,7 +257,7 @@ def knobs() -> None:
 @app.command()
 def models(
     backends: Annotated[
-        list[str] | None, typer.Argument(metavar="[BACKEND]...", help="these only; all without")
+        list[str] | None, typer.Argument(metavar="[BACKEND]...", help="these only; without it: all")
     ] = None,
     config: ConfigFile = PAPER_CONFIG,
     set_: Sets = None,

@@ -5,7 +5,8 @@ What a reader gets wrong: `complete` is not a finding but a demand: whether a mi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -13,8 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from actors.store import Store
+from ray_jobs.release_files import Content
 from schemas import release
 from schemas.release import Place
+
+
+class VanishedError(Exception):
+    """A file that was listed is gone, as beside a `publish`."""
 
 
 @dataclass(frozen=True, order=True)
@@ -51,6 +57,8 @@ class Release:
     """Whether every file must be there."""
     places: dict[str, Place] = field(default_factory=dict)
     themes: dict[str, Theme] = field(default_factory=dict)
+    recorded: dict[str, Content] = field(default_factory=dict)
+    """What the publish says that it wrote, by path; empty where no record is."""
     faults: list[Fault] = field(default_factory=list)
 
     def key(self, path: str) -> str:
@@ -58,8 +66,26 @@ class Release:
         return f"{self.below}/{path}"
 
     def open(self, path: str) -> BinaryIO:
-        """A file to read once from its beginning; of a bucket nothing is copied here."""
-        return self.store.open_read(self.key(path))
+        """A file to read once from its beginning, not copied from a bucket. Raises VanishedError."""
+        try:
+            return self.store.open_read(self.key(path))
+        except (KeyError, FileNotFoundError):
+            raise VanishedError from None
+
+    def size_bytes(self, path: str) -> int:
+        """Raises VanishedError."""
+        try:
+            return self.store.size_bytes(self.key(path))
+        except (KeyError, FileNotFoundError):
+            raise VanishedError from None
+
+    @contextmanager
+    def unless_gone(self, path: str) -> Iterator[None]:
+        """What is done with a file; where it vanishes, that is a fault and the rest is left out."""
+        try:
+            yield
+        except VanishedError:
+            self.fault(path, "vanished while it was read; is a job that writes at work?")
 
     def fault(self, path: str, message: str) -> None:
         self.faults.append(Fault(path, message))
@@ -78,13 +104,21 @@ class Release:
 
         None with a fault when it is unreadable, of other columns or types, of a newer schema version than
         `newest`, or when a column of `full` has gaps.
+
+        Raises:
+            VanishedError: it is gone.
         """
         try:
-            table = pq.read_table(
-                self.store.local_path(self.key(path)), columns=schema.names, partitioning=None
-            )
+            file = self.store.local_path(self.key(path))
+        except KeyError:
+            raise VanishedError from None
+        try:
+            table = pq.read_table(file, columns=schema.names, partitioning=None)
+            table.validate(full=True)
             version = int((table.schema.metadata or {}).get(b"schema_version", b"0"))
             table = table.select(schema.names).cast(schema)
+        except FileNotFoundError:
+            raise VanishedError from None
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             self.fault(path, f"unreadable: {str(error).splitlines()[0]}")
             return None

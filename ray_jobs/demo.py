@@ -24,7 +24,8 @@ def run_demo(root: Path, sources: Path | None, config: RunConfig, console: Conso
     one's own).
 
     Of the made clips two are good, one has a moving camera and one is broken: the broken one is meant to
-    fail.
+    fail. Their output is `root/output`, that of one's own videos `root/yours`, so that neither release holds
+    both.
     """
     made = sources is None
     if sources is None:
@@ -33,7 +34,7 @@ def run_demo(root: Path, sources: Path | None, config: RunConfig, console: Conso
         console.print(
             f"made sample sources in {sources}: two portraits, a moving camera, a broken file", markup=False
         )
-    output = root / "output"
+    output = root / ("output" if made else "yours")
     entries = read_sources(str(sources))
     failed = synthesize_and_publish(str(output), entries, config, console, redo=None, with_release=True)
     faults = verify_root(str(output), console)

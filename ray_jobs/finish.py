@@ -5,19 +5,22 @@ What a reader gets wrong: nothing is decided here; these functions call the jobs
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from rich.console import Console
 
 from actors.pipeline import resolve, thresholds
-from actors.store import StoreError, open_root
+from actors.store import NotARootError, open_root
 from ray_jobs.dead_letters import write_dead_letters
+from ray_jobs.licences import backend_licence, refuse_unknown
 from ray_jobs.publish import PublishReport, publish
 from ray_jobs.regate import regate, regate_release
 from ray_jobs.regenerate import regenerate
 from ray_jobs.remove import remove
 from ray_jobs.retry import failed_samples, retry
-from ray_jobs.runs import newest_run
+from ray_jobs.root import read_samples
+from ray_jobs.runs import newest_run, recipes
 from ray_jobs.settings import apply
 from ray_jobs.sources import SourceEntry
 from ray_jobs.status import print_tally, tally
@@ -36,7 +39,7 @@ def synthesize_and_publish(
     with_release: bool,
 ) -> int:
     """Run, publish if wanted, print the closing table; returns the number of failed samples of this list."""
-    result = synthesize(root, entries, config, console, redo=redo)
+    result = synthesize(root, entries, config, console, redo=redo, publishes=with_release)
     if not with_release:
         write_dead_letters(result.state, result.state.verdicts())
     return _finished(root, result, console, with_release=with_release)
@@ -65,11 +68,10 @@ def _finished(root: str, result: RunResult, console: Console, *, with_release: b
 
 def publish_root(root: str, sets: Sequence[str], allow: str | None, console: Console) -> None:
     """Publish by the root's recorded config, changed by `--set` and `--allow`."""
-    config = _recorded(root, sets)
     if allow is not None:
-        names = None if allow.strip() == "all" else tuple(filter(None, map(str.strip, allow.split(","))))
-        config = config.model_copy(update={"release": config.release.model_copy(update={"allow": names})})
-    _print_report(publish(root, config=config), console)
+        names = None if allow.strip() == "all" else list(filter(None, map(str.strip, allow.split(","))))
+        sets = [*sets, f"release.allow={json.dumps(names)}"]
+    _print_report(publish(root, config=_recorded(root, sets)), console)
 
 
 def regenerate_parts(
@@ -98,9 +100,8 @@ def verify_root(root: str, console: Console) -> int:
     faults = verify(root)
     for fault in faults:
         console.print(f"fault: {fault}", markup=False, highlight=False)
-    console.print(
-        f"verify {root}: {f'{len(faults)} faults' if faults else 'no fault'}", markup=False, highlight=False
-    )
+    count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}" if faults else "no fault"
+    console.print(f"verify {root}: {count}", markup=False, highlight=False)
     return len(faults)
 
 
@@ -115,11 +116,16 @@ def regate_release_copy(release: str, config: RunConfig, output: str, console: C
 
 
 def _recorded(root: str, sets: Sequence[str]) -> RunConfig:
-    """The config of the root's newest run, changed by `--set`."""
-    record = newest_run(open_root(root, create=False))
+    """The config of the root's newest run, changed by `--set`; licences among that are checked."""
+    store = open_root(root, create=False)
+    record = newest_run(store)
     if record is None:
-        raise StoreError(f"{root} holds no run yet")
-    return apply(record.config, sets)
+        raise NotARootError(f"{root} holds no run yet")
+    config = apply(record.config, sets)
+    if config.release.allow is not None and any(item.lstrip().startswith("release") for item in sets):
+        models = {licence for recipe in recipes(store).values() if (licence := backend_licence(recipe))}
+        refuse_unknown(config.release.allow, {*read_samples(store)["licence"].unique().to_pylist(), *models})
+    return config
 
 
 def _print_report(report: PublishReport, console: Console) -> None:

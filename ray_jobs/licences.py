@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 from actors.backends import BACKENDS, BackendSpec
 from actors.backends.catalogue import CHECKPOINTS
 from actors.pipeline import PIPELINE
+from schemas.config import ConfigError, nearest
 from schemas.gates import Rows, Step
-from schemas.licences import allowed, conditions, normalised, reaches_outputs, stricter
+from schemas.licences import EXAMPLES, UNSTATED, allowed, conditions, normalised, reaches_outputs, stricter
 
 _ROLES = {actor.__name__: actor.role for actor in PIPELINE}
 UNKNOWN = "unknown"
@@ -91,6 +92,26 @@ def withheld(
             words[found] = f"the licence {licence} of {step.name}'s model is not in release.allow"
             free &= ~found
     return pa.array(words, pa.string())
+
+
+def refuse_unknown(allow: Collection[str], stated: Collection[str | None]) -> None:
+    """Refuse what would empty a release without a word.
+
+    Args:
+        stated: licences of the root's sources and models.
+
+    Raises:
+        ConfigError: no licence, or one that neither the table nor the root has.
+    """
+    if not allow:
+        raise ConfigError("release.allow names no licence; `--allow all` is every one")
+    for word in allow:
+        if conditions(word) is None and not any(allowed(licence, [word]) for licence in (*stated, None)):
+            known = {*EXAMPLES, UNSTATED, *map(normalised, stated)}
+            raise ConfigError(
+                f"release.allow {word}: no source and no model here is under it, nor is it in the table of "
+                f"licences{nearest(normalised(word), known)}"
+            )
 
 
 def _made_with(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +24,15 @@ from schemas.records import Artifact, Row
 _OF_SOURCE = ("source_id", "source_uri", "licence")
 
 
+class Todo(NamedTuple):
+    """What a run has to do of one actor."""
+
+    rows: int
+    """Sources or samples that the run takes up."""
+    undone: int
+    """Those of them without a good result of the actor yet."""
+
+
 @dataclass(frozen=True)
 class Work:
     """The samples that a run takes up, source by source."""
@@ -31,9 +41,16 @@ class Work:
     samples: pa.Table
     """Schema `ray_jobs.root.SAMPLES`, sorted by source."""
 
-    @property
-    def num_sources(self) -> int:
-        return len(self.samples["source_key"].unique())
+    def todo(self) -> dict[str, Todo]:
+        """By actor in the pipeline's order."""
+        found = {}
+        for step in STEPS:
+            keys = self.samples["sample_id" if step.keyed == "sample" else "source_key"].unique()
+            settled = self.state.settled[step.name]
+            mine = pc.is_in(settled["key"], value_set=keys)
+            done = pc.sum(pc.and_(mine, pc.equal(settled["outcome"], "ok"))).as_py() or 0
+            found[step.name] = Todo(len(keys), len(keys) - done)
+        return found
 
     def waves(self, sources_a_wave: int) -> Iterator[pa.Table]:
         """The samples of `sources_a_wave` sources at a time."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +21,7 @@ from rich.table import Table
 from actors.journal import ActorJournal
 from actors.pipeline import PlannedActor
 from actors.store import Store
+from ray_jobs.plan import Todo
 from schemas.gates import Thresholds, first_closed
 
 POLL_S = 2.0
@@ -34,6 +35,40 @@ class ActorCount:
     rejected: int = 0
     failed: int = 0
     cpu_s: float = 0.0
+    elapsed_s: float = 0.0
+
+
+def expected_results(todo: Mapping[str, Todo], counts: Mapping[str, ActorCount]) -> dict[str, float]:
+    """By actor in order, how many results it will have: what it has to do, scaled by what the actors before
+    it let through so far; at least what it has.
+    """
+    expected = {}
+    share = 1.0
+    for name, count in counts.items():
+        expected[name] = max(todo[name].undone * share, float(count.entered))
+        if count.entered:
+            lost = expected[name] * (count.entered - count.done) / count.entered
+            share *= 1 - lost / max(todo[name].rows * share, expected[name])
+    return expected
+
+
+def minutes_left(
+    todo: Mapping[str, Todo], counts: Mapping[str, ActorCount], minutes: float
+) -> dict[str, float]:
+    """By actor, what the results still expected of it take if the run goes on as in these minutes; in sum
+    they are the run's. Empty until every actor that has something to do has a result.
+
+    A result weighs the mean seconds of its actor: a mask is more work than a score.
+    """
+    expected = expected_results(todo, counts)
+    worked = sum(count.elapsed_s for count in counts.values())
+    if not worked or any(round(expected[name]) and not count.entered for name, count in counts.items()):
+        return {}
+    return {
+        name: minutes * (expected[name] / count.entered - 1) * count.elapsed_s / worked
+        for name, count in counts.items()
+        if count.entered
+    }
 
 
 class Progress:
@@ -45,13 +80,12 @@ class Progress:
         run: int,
         planned: Sequence[PlannedActor],
         thresholds: Thresholds,
-        sources: int,
-        samples: int,
+        todo: Mapping[str, Todo],
         console: Console,
     ) -> None:
         self.counts = {item.name: ActorCount() for item in planned}
         self._journals = {item.name: ActorJournal(store, item.actor.step()) for item in planned}
-        self._totals = {item.name: sources if item.actor.keyed == "source" else samples for item in planned}
+        self._todo = todo
         self._prefix = f"{run:06d}-"
         self._thresholds = thresholds
         self._console = console
@@ -104,6 +138,7 @@ class Progress:
                 for row in journal.read([key]).to_pylist():
                     count = self.counts[name]
                     count.cpu_s += row["cpu_s"] or 0.0
+                    count.elapsed_s += row["elapsed_s"] or 0.0
                     count.entered += 1
                     if row["outcome"] != "ok":
                         count.failed += 1
@@ -113,45 +148,25 @@ class Progress:
                         count.done += 1
 
     def table(self) -> Table:
-        """Per actor: done, rejected, failed, rate, time left."""
+        """Per actor: done, rejected, failed, rate, time left; in the last line the run's time left."""
         table = Table("actor", "done", "rejected", "failed", "a minute", "left", box=None, pad_edge=False)
         for column in table.columns[1:]:
             column.justify = "right"
+        left = minutes_left(self._todo, self.counts, self._minutes())
         for name, count in self.counts.items():
-            rate, left = self._pace(name, count)
-            table.add_row(name, *(str(n) for n in (count.done, count.rejected, count.failed)), rate, left)
+            rate = f"{self._rate(count):.1f}" if count.entered else ""
+            fates = (str(n) for n in (count.done, count.rejected, count.failed))
+            table.add_row(name, *fates, rate, _worded(left.get(name, 0.0)))
+        table.add_row("in all", "", "", "", "", _worded(sum(left.values())))
         return table
-
-    def _pace(self, name: str, count: ActorCount) -> tuple[str, str]:
-        """Samples a minute since the run began, and the time the samples still expected will take."""
-        if not count.entered:
-            return "", ""
-        left = self._left_minutes(name)
-        return f"{self._rate(count):.1f}", f"{left:.1f} min" if left else ""
 
     def _rate(self, count: ActorCount) -> float:
         """Results a minute since the run began."""
-        return count.entered / max((time.monotonic() - self._started) / 60, 1e-6)
+        return count.entered / max(self._minutes(), 1e-6)
 
-    def _left_minutes(self, name: str) -> float:
-        """What the results still expected of an actor take at its pace; 0 for one that has none yet."""
-        count = self.counts[name]
-        if not count.entered:
-            return 0.0
-        return (self._expected(name) - count.entered) / self._rate(count)
-
-    def _expected(self, name: str) -> float:
-        """What will enter: the plan's total, scaled by what the actors before let through so far.
-
-        At least what has entered: a continued run sees of the actors before only what was not good already.
-        """
-        share = 1.0
-        for other, count in self.counts.items():
-            if other == name:
-                break
-            if count.entered:
-                share *= count.done / count.entered
-        return max(self._totals[name] * share, float(self.counts[name].entered))
+    def _minutes(self) -> float:
+        """Minutes since the run began."""
+        return (time.monotonic() - self._started) / 60
 
     def _watch(self) -> None:
         last = time.monotonic()
@@ -167,15 +182,21 @@ class Progress:
             return
         moved = {name: c.entered for name, c in self.counts.items() if c.entered != self._shown.get(name, 0)}
         self._shown.update(moved)
-        seconds = time.monotonic() - self._started
-        line = ", ".join(self._plain(name) for name in moved) or ("working" if self._shown else "starting")
-        left = self._left_minutes(next(reversed(self.counts)))  # only the last actor's pace says when it ends
-        ending = f"; {left:.1f} min left" if left >= 0.1 else ""
-        self._console.print(f"\\[{seconds:5.0f} s] {line}{ending}", highlight=False, soft_wrap=True)
+        expected = expected_results(self._todo, self.counts)
+        said = [self._plain(name, round(expected[name])) for name in moved]
+        line = ", ".join(said) or ("working" if self._shown else "starting")
+        minutes = self._minutes()
+        left = _worded(sum(minutes_left(self._todo, self.counts, minutes).values()))
+        ending = f"; {left} left" if left else ""
+        self._console.print(f"\\[{60 * minutes:5.0f} s] {line}{ending}", highlight=False, soft_wrap=True)
 
-    def _plain(self, name: str) -> str:
+    def _plain(self, name: str, expected: int) -> str:
         """`Actor 3 of 8 (5.0 a minute, 1 rejected)`; for those that moved since the last line."""
         count = self.counts[name]
         fates = [f"{n} {word}" for n, word in ((count.rejected, "rejected"), (count.failed, "failed")) if n]
         paced = [f"{self._rate(count):.1f} a minute", *fates]
-        return f"{name} {count.entered} of {round(self._expected(name))} ({', '.join(paced)})"
+        return f"{name} {count.entered} of {expected} ({', '.join(paced)})"
+
+
+def _worded(minutes: float) -> str:
+    return f"{minutes:.1f} min" if minutes >= 0.1 else ""

@@ -22,6 +22,7 @@ from actors.store import Store, open_root
 from ray_jobs.card import card_text
 from ray_jobs.dead_letters import write_dead_letters
 from ray_jobs.licences import backend_licence, warnings
+from ray_jobs.members import save_from
 from ray_jobs.release_folder import ReleaseFolder, Report, quiet, replace_file
 from ray_jobs.root import RootState, read_actor, read_root
 from ray_jobs.runs import ended, newest_run, open_deciding_run, recipes
@@ -234,6 +235,7 @@ def _shard_plan(
     plan = pa.concat_tables(tables).replace_schema_metadata(metadata).combine_chunks()
     if names and plan.equals(before) and keep:
         return plan
+    save_from(store, before, plan)
     number = int(Path(names[-1]).stem) + 1 if names else 1
     if not store.put_bytes_if_absent(f"{PLANS}/{number:06d}.parquet", parquet_bytes(plan)).won:
         raise PublishError(f"another publish of {store.uri} began at the same moment")

@@ -10,16 +10,15 @@ and the part away, the part, its note, `shards.parquet`. The same command after 
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from actors.store import Store, StoreError, open_root
+from ray_jobs.members import Kept, from_release, members_of
 from ray_jobs.publish import publish
 from ray_jobs.release_folder import ReleaseFolder, Report, quiet
 from ray_jobs.remake import Remade, Through, intact, remake
@@ -27,12 +26,10 @@ from ray_jobs.removals import read_removed
 from ray_jobs.root import read_root, read_samples
 from ray_jobs.runs import RunRecord, ended, newest_run, open_deciding_run
 from ray_jobs.sealing import PlannedShard, PublishError, newest_plan, note_key, planned_shards, seal, sealed
-from schemas import release, shards
+from schemas import release
 from schemas.config import ConfigError, nearest
 from schemas.records import Artifact, release_path
 from schemas.shards import WrittenShard
-
-_CHUNK = 1 << 20
 
 
 @dataclass
@@ -45,31 +42,26 @@ class Regenerated:
     """Artifacts that were taken back from a preview or a tar part."""
     previews: list[str] = field(default_factory=list)
     """Previews that are back, by path in the release."""
+    gone: list[str] = field(default_factory=list)
+    """Parts that the release has no more, since none of their samples is accepted now."""
     remade: Remade = field(default_factory=Remade)
+    published: str = ""
+    """What the publish said that ended the call, where one was needed."""
 
     def __str__(self) -> str:
         lines = [
             f"{path}: written, {'the same bytes' if same else 'new bytes'}"
             for path, same in self.parts.items()
         ]
+        lines += [f"{path}: no longer in the release" for path in self.gone]
         lines += [f"{key}: taken back from the release" for key in self.from_release]
         lines += [f"{key}: made again, the same bytes" for key in self.remade.same]
         lines += [f"{path}: again a preview of its artifact" for path in self.previews]
         lines += [f"new generation: {words}" for words in self.remade.changed]
         lines += [f"not made: {words}" for words in self.remade.failed]
-        return "\n".join(lines) or "nothing is missing or broken"
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """A member of a part, and the artifact that it is."""
-
-    part: PlannedShard
-    index: int
-    theme: str
-    column: str
-    sample: str
-    artifact: Artifact
+        if self.published:
+            lines.append(self.published)
+        return "\n".join(lines) or "no part, artifact or preview to make; tables and card are `publish`'s"
 
 
 def regenerate(
@@ -116,26 +108,43 @@ def regenerate(
         checked = parts if named is None else chosen
         gone = [
             kept
-            for kept in _members(checked)
+            for kept in members_of(checked)
             if kept.sample not in removed and not _there(store, kept, exactly=broken or kept.part in chosen)
         ]
-        left = [kept for kept in gone if not _from_release(store, kept, result)]
+        left = []
+        for kept in gone:
+            if from_release(store, kept):
+                result.from_release.append(kept.artifact.path)
+            else:
+                left.append(kept)
         if left:
             _remake(store, record, left, result, through)
-        if not result.remade.changed:
-            _write(store, parts, chosen, result, report, whole=whole)
+        had = {part.path: sealed(store, part) or _indexed(store, part) for part in chosen}
+        if result.remade.changed:
+            for part in chosen:
+                _take_away(store, part)
+        else:
+            lost = {kept.artifact.path for kept in left} - set(result.remade.same)
+            _write(store, parts, chosen, lost, result, report, whole=whole)
             if named is None:
                 _link_previews(store, parts, before.run_config().release.previews, broken, result)
         summary["parts"] = len(result.parts)
+    if result.remade.changed or (not whole and not result.remade.failed):
+        result.published = str(publish(root, config=before.run_config(), report=report, repack=False))
     if result.remade.changed:
-        for part in chosen:
-            _take_away(store, part)
-        done = publish(root, config=before.run_config(), report=report, repack=False)
-        result.parts |= dict.fromkeys((part.path for part in chosen), False)
-        report(str(done))
-    elif not whole and not result.remade.failed:
-        report(str(publish(root, config=before.run_config(), report=report, repack=False)))
+        _compare(store, had, result)
     return result
+
+
+def _compare(store: Store, had: Mapping[str, WrittenShard | None], result: Regenerated) -> None:
+    """Say of parts that a publish wrote what became of them."""
+    plan = newest_plan(store)
+    now = {} if plan is None else {part.path: sealed(store, part) for part in planned_shards(plan)}
+    for path, written in had.items():
+        if path in now:
+            result.parts[path] = written == now[path]
+        else:
+            result.gone.append(path)
 
 
 def _named(parts: Sequence[PlannedShard], shard: str | None, sample: str | None) -> list[PlannedShard]:
@@ -145,20 +154,10 @@ def _named(parts: Sequence[PlannedShard], shard: str | None, sample: str | None)
         if not found:
             raise ConfigError(f"--shard {shard}: no such part{nearest(path, [part.path for part in parts])}")
         return found
-    found = [part for part in parts if any(kept.sample == sample for kept in _members([part]))]
+    found = [part for part in parts if any(kept.sample == sample for kept in members_of([part]))]
     if not found:
         raise ConfigError(f"--sample {sample}: in no part of the release; only accepted samples are")
     return found
-
-
-def _members(parts: Iterable[PlannedShard]) -> Iterable[_Kept]:
-    for part in parts:
-        place = release.classify(part.path)
-        if place is None:
-            raise PublishError(f"the plan names {part.path}, which is no part of a release")
-        for index, (member, key) in enumerate(zip(part.members, part.keys, strict=True)):
-            artifact = Artifact(place.kind, key, member.size_bytes, member.sha256)
-            yield _Kept(part, index, place.theme, place.kind, Path(member.name).stem, artifact)
 
 
 def _whole(store: Store, part: PlannedShard, exactly: bool) -> bool:
@@ -169,54 +168,12 @@ def _whole(store: Store, part: PlannedShard, exactly: bool) -> bool:
     return intact(store, Artifact("", f"release/{part.path}", written.size_bytes, written.sha256))
 
 
-def _there(store: Store, kept: _Kept, exactly: bool) -> bool:
+def _there(store: Store, kept: Kept, exactly: bool) -> bool:
     return intact(store, kept.artifact) if exactly else store.exists(kept.artifact.path)
 
 
-def _from_release(store: Store, kept: _Kept, result: Regenerated) -> bool:
-    """Take an artifact back from the release, if its bytes are there unharmed."""
-    artifact = kept.artifact
-    preview = f"release/{release_path(kept.column, kept.sample, kept.theme)}"
-    if intact(store, Artifact(kept.column, preview, artifact.size_bytes, artifact.sha256)):
-        store.delete(artifact.path)
-        store.link_if_absent(artifact.path, preview)
-        result.from_release.append(artifact.path)
-        return True
-    with store.scratch() as scratch:
-        path = Path(scratch) / "member"
-        if not _cut_out(store, kept, path):
-            return False
-        store.delete(artifact.path)
-        store.put_file_if_absent(artifact.path, path)
-    if store.exists(preview):  # the damaged file under its other name
-        store.delete(preview)
-        store.link_if_absent(preview, artifact.path)
-    result.from_release.append(artifact.path)
-    return True
-
-
-def _cut_out(store: Store, kept: _Kept, path: Path) -> bool:
-    """Write a member of a part to `path`; False unless the part has exactly its bytes there."""
-    sizes = np.array([member.size_bytes for member in kept.part.members], np.int64)
-    offset, left = int(shards.data_offsets(sizes)[kept.index]), kept.artifact.size_bytes
-    digest = hashlib.sha256()
-    try:
-        with store.open_read(f"release/{kept.part.path}") as file, path.open("wb") as out:
-            while offset and (
-                passed := file.read(min(offset, _CHUNK))
-            ):  # a stream from a bucket does not seek
-                offset -= len(passed)
-            while left and (chunk := file.read(min(left, _CHUNK))):
-                left -= len(chunk)
-                digest.update(chunk)
-                out.write(chunk)
-    except KeyError:
-        return False
-    return not left and digest.hexdigest() == kept.artifact.sha256
-
-
 def _remake(
-    store: Store, record: RunRecord, left: Sequence[_Kept], result: Regenerated, through: Through | None
+    store: Store, record: RunRecord, left: Sequence[Kept], result: Regenerated, through: Through | None
 ) -> None:
     state = read_root(store, deciding=True)
     if state is None:
@@ -229,29 +186,35 @@ def _write(
     store: Store,
     parts: Sequence[PlannedShard],
     chosen: Sequence[PlannedShard],
+    lost: set[str],
     result: Regenerated,
     report: Report,
     *,
     whole: bool,
 ) -> None:
-    """Write the chosen parts, one after the other, and the index of all; not where it was missing before,
-    since it says that everything else is there too.
+    """Write the chosen parts, one after the other, the others that are not in place, and the index of all;
+    not where it was missing before, since it says that everything else is there too.
+
+    Args:
+        lost: keys of artifacts that nothing brought back.
     """
-    chosen = [part for part in chosen if _can_be_made(store, part, result)]
-    if not chosen:
+    others = [part for part in parts if part not in chosen and sealed(store, part) is None]
+    making = [part for part in chosen if _can_be_made(store, part, lost, result)]
+    making += [part for part in others if _can_be_made(store, part, lost, result, exactly=True)]
+    if not making:
         return
-    before = {part.path: sealed(store, part) or _indexed(store, part) for part in chosen}
-    for part in chosen:
+    had = {part.path: sealed(store, part) or _indexed(store, part) for part in making}
+    for part in making:
         _take_away(store, part)
     written: dict[str, WrittenShard] = {}
     for part in parts:
         there = sealed(store, part)
-        if there is None and part not in chosen and not _can_be_made(store, part, result):
-            continue
-        written[part.path] = there or seal(store, part)
-        if there is None:
-            result.parts[part.path] = before.get(part.path) in (None, written[part.path])
-            report(f"{part.path}: {len(part.members)} samples, {written[part.path].size_bytes:,} bytes")
+        if part.path in had:
+            there = seal(store, part)
+            result.parts[part.path] = had[part.path] in (None, there)
+            report(f"{part.path}: {len(part.members)} samples, {there.size_bytes:,} bytes")
+        if there is not None:
+            written[part.path] = there
     if whole and len(written) == len(parts):
         ReleaseFolder(store, report).finish((part.path, written[part.path], part.members) for part in parts)
 
@@ -264,7 +227,7 @@ def _link_previews(
     The index stays meanwhile: it claims nothing that it did not claim before.
     """
     seen: Counter[tuple[str, str]] = Counter()
-    for kept in _members(parts):
+    for kept in members_of(parts):
         seen[kept.theme, kept.column] += 1
         if seen[kept.theme, kept.column] > count:
             continue
@@ -278,11 +241,17 @@ def _link_previews(
         result.previews.append(path)
 
 
-def _can_be_made(store: Store, part: PlannedShard, result: Regenerated) -> bool:
+def _can_be_made(
+    store: Store, part: PlannedShard, lost: set[str], result: Regenerated, *, exactly: bool = False
+) -> bool:
     """Whether all artifacts of a part are there; a part is not taken away before."""
-    lacking = [key for key in part.keys if not store.exists(key)]
+    lacking = [
+        kept.artifact.path
+        for kept in members_of([part])
+        if kept.artifact.path in lost or not _there(store, kept, exactly)
+    ]
     if lacking:
-        words = f"{part.path}: {len(lacking)} of its artifacts are gone, first {lacking[0]}"
+        words = f"{part.path}: {len(lacking)} of its artifacts are gone or damaged, first {lacking[0]}"
         if words not in result.remade.failed:
             result.remade.failed.append(words)
     return not lacking

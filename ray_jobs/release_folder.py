@@ -6,7 +6,6 @@ under its name; the note goes before the part changes and comes back after, so a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from actors.store import Store
+from ray_jobs.release_files import FILES, Content, content_of, read_record, record_bytes
 from ray_jobs.sealing import NOTES, PlannedShard, PublishError, as_tasks, note_key, seal_all, sealed
 from schemas import release, shards
 from schemas.shards import Member, WrittenShard
@@ -48,6 +48,8 @@ class ReleaseFolder:
         self.as_tasks = False
         """Whether the parts were written as Ray tasks."""
         self._complete = store.exists(_key(release.SHARD_INDEX))
+        self._files: dict[str, Content] = {}
+        """What this publish placed, by path; not the previews."""
 
     def keep_only(self, wanted: set[str]) -> None:
         """Remove what a release may hold and this one does not; files of other names are left alone."""
@@ -65,11 +67,13 @@ class ReleaseFolder:
             with file.open("w", encoding="utf-8", newline="") as out:
                 for piece in pieces:
                     out.write(piece)
+            self._files[path] = _content(file)
             self._place(path, file)
 
     def link(self, path: str, existing: str) -> None:
         """Give a file of the root a second name in the release."""
         self.links([(path, existing)])
+        self._files[path] = _content(self.store.local_path(existing))
 
     def links(self, pairs: Sequence[tuple[str, str]]) -> None:
         """`link` for each (path in the release, key in the root), several at a time."""
@@ -116,13 +120,26 @@ class ReleaseFolder:
         return written
 
     def finish(self, written: Iterable[tuple[str, WrittenShard, Sequence[Member]]]) -> None:
-        """Write `shards.parquet`, which says that everything else is there."""
+        """Record what the files are, then write `shards.parquet`, which says that everything else is there.
+
+        Where this call placed none but the parts, the record of the others stays: what lies there now may be
+        damaged.
+        """
         with self.store.scratch() as scratch:
             file = Path(scratch) / "index"
             with pq.ParquetWriter(file, shards.INDEX, compression="zstd") as writer:
                 for path, shard, members in written:
                     writer.write_table(shards.index_table(path, shard, members))
+            self._record(Path(scratch) / "record", _content(file))
             self._place(release.SHARD_INDEX, file)
+
+    def _record(self, scratch: Path, index: Content) -> None:
+        try:
+            files = self._files or read_record(self.store)
+        except ValueError:
+            return  # damaged: `verify` says so, and a publish writes it anew
+        scratch.write_bytes(record_bytes({**files, release.SHARD_INDEX: index}))
+        replace_file(self.store, FILES, scratch)
 
     def _place(self, path: str, file: Path) -> None:
         key = _key(path)
@@ -160,9 +177,9 @@ def _holds(store: Store, key: str, file: Path) -> bool:
     if store.size_bytes(key) != file.stat().st_size:
         return False
     there = store.local_path(key)
-    return there.samefile(file) or _digest(there) == _digest(file)
+    return there.samefile(file) or _content(there) == _content(file)
 
 
-def _digest(path: Path) -> str:
+def _content(path: Path) -> Content:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return content_of(file)

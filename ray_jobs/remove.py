@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from actors.journal import ActorJournal
 from actors.pipeline import STEPS
-from actors.store import Store, StoreError, open_root
+from actors.store import NotARootError, Store, open_root
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate
 from ray_jobs.release_folder import Report, quiet
@@ -95,7 +95,7 @@ def remove(
     store = open_root(root, create=False)
     before = newest_run(store)
     if before is None:
-        raise StoreError(f"{root} holds no run yet, so there is nothing to remove")
+        raise NotARootError(f"{root} holds no run yet, so there is nothing to remove")
     kind, name, samples = _planned(store, source, sample)
     found = _derived(store, before, kind, name, samples)
     if dry_run:
@@ -136,17 +136,27 @@ def _planned(store: Store, source: str | None, sample: str | None) -> tuple[str,
         raise ConfigError("give either --source URI or --sample ID")
     planned = read_samples(store)
     if sample is not None:
-        mine = planned.filter(pc.equal(planned["sample_id"], sample))
+        mine = planned.filter(_among(planned["sample_id"], _text(sample)))
         if not mine.num_rows:
             raise ConfigError(f"--sample {sample}: not planned{nearest(sample, _some(planned['sample_id']))}")
         return "sample", sample, mine
     wanted = str(source)
-    spellings = {wanted, absolute_uri(wanted, "list")}
-    for column, values in (("source_uri", sorted(spellings)), ("source_key", [wanted.zfill(6)])):
-        mine = planned.filter(pc.is_in(planned[column], value_set=pa.array(values)))
+    if not wanted:
+        raise ConfigError("--source is empty: give a source's URI or its number")
+    numbers = [wanted.zfill(6)] if wanted.isascii() and wanted.isdigit() else []
+    for column, values in (
+        ("source_uri", _text(wanted, absolute_uri(wanted, "list"))),
+        ("source_key", numbers),
+    ):
+        mine = planned.filter(_among(planned[column], values))
         if mine.num_rows:
             return "source", mine["source_key"][0].as_py(), mine
     raise ConfigError(f"--source {wanted}: no such source{nearest(wanted, _some(planned['source_uri']))}")
+
+
+def _text(*names: str) -> list[str]:
+    """Those that a table can hold: the raw name of a file may be no text, its URI is."""
+    return [name for name in names if not any("\ud800" <= letter <= "\udfff" for letter in name)]
 
 
 def _some(names: pa.ChunkedArray) -> list[str]:

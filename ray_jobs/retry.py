@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 
 from actors.pipeline import resolve
-from actors.store import Store, StoreError, open_root
+from actors.store import NotARootError, Store, open_root
 from ray_jobs.dead_letters import SCHEMA, dead_letters, write_dead_letters
 from ray_jobs.filters import compiled
 from ray_jobs.plan import Work
@@ -45,7 +45,7 @@ def retry(root: str, where: str | None, console: Console) -> RunResult:
     store = open_root(root, create=False)
     before = newest_run(store)
     if before is None:
-        raise StoreError(f"{root} holds no run yet, so nothing has failed")
+        raise NotARootError(f"{root} holds no run yet, so nothing has failed")
     config = before.run_config()
     planned = resolve(config)
     counts = {item.name: ActorCount() for item in planned}
@@ -75,5 +75,5 @@ def _picked(state: RootState, keep: pc.Expression | None) -> pa.Table:
 def _state(store: Store) -> RootState:
     state = read_root(store, deciding=True)
     if state is None:
-        raise StoreError(f"{store.uri} holds no run yet")
+        raise NotARootError(f"{store.uri} holds no run yet")
     return state

@@ -20,11 +20,13 @@ from typing import Any, Literal
 from actors.base import fingerprint
 from actors.journal import journal_keys
 from actors.pipeline import STEPS, PlannedActor, resolve
-from actors.store import Store, StoreError
+from actors.store import NotARootError, Store, StoreError
 from schemas.config import ConfigError, RunConfig, nearest, validated
 from schemas.gates import Step
 
 SAMPLES_FOLDER = "journal/samples"
+PUBLISHES = "publishes"
+"""In the note of a run's end: that a publish belongs to it, which comes after that note."""
 INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 """PROC_PID_INIT_INO of the Linux kernel: the namespace outside all containers."""
 
@@ -138,13 +140,13 @@ def open_deciding_run(store: Store, job: str, config: RunConfig) -> RunRecord:
     can still be decided and published.
 
     Raises:
-        StoreError: the root holds no run yet.
+        NotARootError: the root holds no run yet.
         RootBusyError: the newest run has not ended and its process lives.
         ConfigError: `config` changes more than thresholds and release settings.
     """
     before = newest_run(store)
     if before is None:
-        raise StoreError(f"{store.uri} holds no run yet")
+        raise NotARootError(f"{store.uri} holds no run yet")
     refuse_if_held(store, before)
     _refuse_other_name(store, before, config)
     for old, new in zip(resolve(before.run_config()), resolve(config), strict=True):
@@ -205,7 +207,8 @@ def check_run(
 ) -> dict[str, int]:
     """Whether a run may open after the newest one, `before`; returns its generations, by actor.
 
-    A redo of the same actor that did not come to its end goes on; it does not begin once more.
+    A redo of the same actor by the same recipes that did not come to its end goes on; it does not begin once
+    more.
 
     Raises:
         RootBusyError, ConfigError: as `open_run`.
@@ -255,7 +258,8 @@ def refuse_if_held(store: Store, record: RunRecord) -> None:
     if where == "elsewhere":
         raise RootBusyError(
             f"{by} on {record.host}, process {record.pid} of another machine or container, since "
-            f"{record.opened_at}; if that run is dead, note its end: create {end_key(record.run)} with `{{}}`"
+            f"{record.opened_at}; if that run is dead, note its end: create {end_key(record.run)} with "
+            '`{"error": "killed"}`'
         )
     lives = where == "here" and _process_start(record.pid) == record.pid_started
     if lives and record.pid != os.getpid():
@@ -316,17 +320,42 @@ def _generations(
 ) -> dict[str, int]:
     names = [item.name for item in planned]
     generations = {name: (before.generations.get(name, 0) if before else 0) for name in names}
-    if redo is not None and (before is None or before.redo != redo or finished(store, before)):
-        for name in names[names.index(redo) :]:
-            generations[name] += 1
+    if redo is not None:
+        again = planned[names.index(redo) :]
+        same = before is not None and all(before.recipes.get(item.name) == item.recipe for item in again)
+        if not (same and _redo_under_way(store) == redo):
+            for item in again:
+                generations[item.name] += 1
     return generations
+
+
+def _redo_under_way(store: Store) -> str | None:
+    """The actor of a redo that did not come to its end, its own publish included; runs of other jobs leave
+    it under way.
+    """
+    published = False
+    for key in reversed(_record_keys(store)):
+        record = _record(store, key)
+        if record.job == "publish":
+            published = published or finished(store, record)
+        elif record.job == "synthesize":
+            if finished(store, record) and (published or not _end(store, record).get(PUBLISHES)):
+                return None
+            if record.redo is not None:
+                return record.redo
+    return None
 
 
 def finished(store: Store, record: RunRecord) -> bool:
     """Whether a run came to its end; one that was broken off or failed did not."""
+    return "error" not in _end(store, record)
+
+
+def _end(store: Store, record: RunRecord) -> dict[str, Any]:
+    """The note of a run's end; of a run without one, that it was broken off."""
     if not store.exists(end_key(record.run)):
-        return False
-    return "error" not in json.loads(store.get_bytes(end_key(record.run)))
+        return {"error": "broken off"}
+    return dict(json.loads(store.get_bytes(end_key(record.run))))
 
 
 def _refuse_changed_recipes(

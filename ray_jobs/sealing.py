@@ -146,11 +146,12 @@ def note_key(path: str) -> str:
 
 
 def _note(store: Store, shard: PlannedShard) -> WrittenShard | None:
+    """What a part's note says; None without one, of another content, or where it is damaged."""
     try:
         note = json.loads(store.get_bytes(note_key(shard.path)))
-    except KeyError:
+        return WrittenShard(note["size_bytes"], note["sha256"]) if note["content"] == shard.content else None
+    except (KeyError, TypeError, ValueError):
         return None
-    return WrittenShard(note["size_bytes"], note["sha256"]) if note["content"] == shard.content else None
 
 
 def build_shard(store: Store, shard: PlannedShard, key: str | None = None) -> WrittenShard:

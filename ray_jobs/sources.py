@@ -11,6 +11,7 @@ import csv
 import io
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -124,6 +125,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _parquet_rows(content: bytes, where: str) -> list[dict[str, Any]]:
     try:
         table = pq.ParquetFile(pa.BufferReader(content)).read()
+        _refuse_twice(table.column_names, where)
         known = [name for name in table.column_names if name in _COLUMNS]
         for name in known:
             table = table.set_column(
@@ -145,6 +147,8 @@ def _csv_entries(content: bytes, where: str, swap: bool | None) -> list[SourceEn
         raise SourcesError(f"{where} is empty")
     if set(_OPENVE) <= set(header.split(";")):
         return _openve_entries(_csv_rows(text, ";", where), where, swap)
+    if "," not in header and re.search("[;\t]", header):
+        raise SourcesError(f"{where}: commas separate the columns of a list; its first line is {header!r}")
     return _entries(_csv_rows(text, ",", where), where)
 
 
@@ -154,6 +158,7 @@ def _csv_rows(text: str, delimiter: str, where: str) -> list[dict[str, Any]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows = []
     try:
+        _refuse_twice(reader.fieldnames or (), where)
         for number, row in enumerate(reader, start=1):
             if None in row or None in row.values():
                 raise SourcesError(
@@ -164,6 +169,12 @@ def _csv_rows(text: str, delimiter: str, where: str) -> list[dict[str, Any]]:
     except csv.Error as error:
         raise SourcesError(f"{where}, line {reader.line_num}: {error}") from None
     return rows
+
+
+def _refuse_twice(columns: Sequence[str], where: str) -> None:
+    for column in columns:
+        if columns.count(column) > 1:
+            raise SourcesError(f"{where} has the column {column!r} more than once: leave one of them")
 
 
 def _entries(rows: list[dict[str, Any]], where: str) -> list[SourceEntry]:
@@ -258,17 +269,13 @@ def _uri_of(path: Path) -> str:
     """One spelling for one file, since a source is known by it: absolute, without `..`.
 
     The file itself may be a link and stays one. A name that is not UTF-8 becomes a `file://` URI, which can
-    be written down.
+    be written down, and one with control characters too, since a terminal would obey them.
     """
     try:
         found = _resolved(path.parent) / path.name if path.name not in ("", "..") else path.resolve()
     except (OSError, RuntimeError, ValueError):  # a loop of links, a null byte: Ingest says so
         found = path.absolute()
-    try:
-        str(found).encode()
-    except UnicodeEncodeError:
-        return found.as_uri()
-    return str(found)
+    return found.as_uri() if any(unicodedata.category(c) in ("Cc", "Cs") for c in str(found)) else str(found)
 
 
 @lru_cache(maxsize=4096)

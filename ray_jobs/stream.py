@@ -73,8 +73,13 @@ def start_ray(gpus: int | None = None) -> None:
         _init_ray(gpus)
     except Exception as error:  # that bare class is what Ray raises where its node does not come up
         raise RunFailedError(f"Ray did not start: {error}") from error
+    except SystemExit as stop:  # by Ray's own handler of SIGTERM, which its init sets
+        if stop.code == signal.SIGTERM:
+            signal.signal(signal.SIGTERM, ours)
+            signal.raise_signal(signal.SIGTERM)
+        raise
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, ours)  # Ray's own, set by its init, exits with 1
+        signal.signal(signal.SIGTERM, ours)
 
 
 def start_ray_for(config: RunConfig) -> list[int]:

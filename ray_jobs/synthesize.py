@@ -18,7 +18,7 @@ from rich.table import Table
 from actors.attempts import forget
 from actors.guard import RunContext
 from actors.pipeline import PlannedActor, resolve, thresholds
-from actors.store import Store, is_root, open_root, open_store
+from actors.store import Store, open_root, root_to_be
 from ray_jobs.gpus import nodes_known
 from ray_jobs.licences import backend_licence
 from ray_jobs.models import require_weights, say_unpinned
@@ -27,7 +27,7 @@ from ray_jobs.pins import pin_weights
 from ray_jobs.plan import Work, deadly, stream_rows, work_left
 from ray_jobs.progress import ActorCount, Progress
 from ray_jobs.root import SAMPLES, RootState, compact, read_root, read_samples, read_settled, write_samples
-from ray_jobs.runs import RunRecord, check_redo, check_run, ended, newest_run, open_run
+from ray_jobs.runs import PUBLISHES, RunRecord, check_redo, check_run, ended, newest_run, open_run
 from ray_jobs.sources import SourceEntry, plan_samples, planned_otherwise
 from schemas.config import ConfigError, RunConfig
 
@@ -42,12 +42,21 @@ class RunResult:
 
 
 def synthesize(
-    root: str, entries: Sequence[SourceEntry], config: RunConfig, console: Console, *, redo: str | None = None
+    root: str,
+    entries: Sequence[SourceEntry],
+    config: RunConfig,
+    console: Console,
+    *,
+    redo: str | None = None,
+    publishes: bool = False,
 ) -> RunResult:
     """Run every sample of the list as far as it gets.
 
+    Args:
+        publishes: the caller publishes afterwards; a redo is under way until that came to its end too.
+
     Raises:
-        ConfigError: the root's results were made otherwise.
+        ConfigError: the root's results were made otherwise, or weights are missing.
         RootBusyError: another run holds the root.
         StoreError: the root is not ours or cannot be written.
     """
@@ -65,17 +74,36 @@ def synthesize(
         known = start_ray_for(config)
     if known is not None:
         cut(planned, known)  # a plan that cannot be placed is refused before anything is written
-    store = open_root(root, create=True)
-    before = newest_run(store)
-    config = pin_weights(config, before.run_config() if before else None)
+    before = newest_run(root_to_be(root))
+    config = _as_before(config, before, root, console)
     planned = resolve(config)
-    if redo is not None and not os.environ.get("RAY_ADDRESS"):
+    # of a root that has runs there may be nothing left that needs weights
+    if (redo is not None or before is None) and not os.environ.get("RAY_ADDRESS"):
         require_weights(planned)
+    store = open_root(root, create=True)
     record = open_run(store, "synthesize", config, redo=redo, planned=planned)
     with ended(store, record) as summary:
         result = _fill(store, record, entries, planned, config, console)
         summary["counts"] = _plain(result.counts)
+        summary[PUBLISHES] = publishes
     return result
+
+
+def _as_before(config: RunConfig, before: RunRecord | None, root: str, console: Console) -> RunConfig:
+    """The config with what the root's newest run had and this config leaves open: revisions of weights, and
+    the licences that the release may hold.
+    """
+    recorded = before.run_config() if before else None
+    if recorded and recorded.release.allow is not None and config.release.allow is None:
+        console.print(
+            f"the release holds these licences only, as before: {', '.join(recorded.release.allow)}; "
+            f"`publish {root} --allow all` changes that",
+            markup=False,
+            highlight=False,
+        )
+        release = config.release.model_copy(update={"allow": recorded.release.allow})
+        config = config.model_copy(update={"release": release})
+    return pin_weights(config, recorded)
 
 
 def _fill(
@@ -139,9 +167,7 @@ def run_work(
     if not os.environ.get("RAY_ADDRESS"):
         require_weights(planned)  # on a cluster they lie on its nodes, and each worker looks before it loads
     phases = cut(planned, start_ray_for(config), measured_seconds(work.state))
-    with Progress(
-        store, record.run, planned, limits, work.num_sources, work.samples.num_rows, console
-    ) as watch:
+    with Progress(store, record.run, planned, limits, work.todo(), console) as watch:
         for wave in work.waves(config.wave_sources):
             done = 0
             for phase in phases:
@@ -194,9 +220,9 @@ def print_plan(
     root: str, entries: Sequence[SourceEntry], config: RunConfig, console: Console, *, redo: str | None = None
 ) -> None:
     """What `--dry-run` shows; writes nothing and starts nothing."""
-    store = open_store(root)
-    state = read_root(store) if is_root(store) else None
-    config = pin_weights(config, state.record.run_config() if state else None)
+    store = root_to_be(root)
+    state = read_root(store)
+    config = _as_before(config, state.record if state else None, root, console)
     planned = resolve(config)
     if state is not None:
         generations = check_run(store, state.record, config, planned, redo)
@@ -208,9 +234,10 @@ def print_plan(
     new, asked = plan_samples(entries, config, known)
     added = pa.Table.from_pylist(new, schema=SAMPLES)
     left = work_left(state, config, asked).samples.num_rows if state else 0
+    sources = len({entry.uri for entry in entries})
     lines = [
-        f"{len({entry.uri for entry in entries})} sources, {len(asked)} samples: {len(new)} new, "
-        f"{left} begun and unfinished",
+        f"{sources} {'source' if sources == 1 else 'sources'}, {len(asked)} "
+        f"{'sample' if len(asked) == 1 else 'samples'}: {len(new)} new, {left} begun and unfinished",
         f"output {store.uri}, themes {', '.join(config.themes)}, run seed {config.seed}",
     ]
     if redo:

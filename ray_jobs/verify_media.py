@@ -38,7 +38,8 @@ class MediaChecks:
 
     def run(self) -> None:
         if self.checked.expect(release.SHARD_INDEX):
-            self._index()
+            with self.checked.unless_gone(release.SHARD_INDEX):
+                self._index()
         self._shards()
         self._previews()
 
@@ -46,6 +47,10 @@ class MediaChecks:
         path = release.SHARD_INDEX
         table = self.checked.table(path, shards.INDEX, shards.SCHEMA_VERSION, shards.INDEX.names)
         if table is None:
+            return
+        listed = table["members"].combine_chunks().flatten()
+        if any(column.null_count for column in listed.flatten()):
+            self.checked.fault(path, "unreadable: a member without name, offset, size or digest")
             return
         self.index = table
         members: dict[tuple[str, str], list[str]] = {}
@@ -82,7 +87,8 @@ class MediaChecks:
             if place.what == "shard":
                 if self.index is not None and path not in self.rows:
                     self.checked.fault(path, f"not in {release.SHARD_INDEX}")
-                self._shard(path, place, seen)
+                with self.checked.unless_gone(path):
+                    self._shard(path, place, seen)
 
     def _shard(self, path: str, place: Place, seen: dict[str, str]) -> None:
         row = None
@@ -140,15 +146,17 @@ class MediaChecks:
             prompts = self.checked.themes[place.theme].prompts
             if prompts is not None and place.sample not in prompts:
                 self.checked.fault(path, f"its sample is not in {release.csv_path(place.theme)}")
-            with self.checked.open(path) as data:
-                size = self.checked.store.size_bytes(self.checked.key(path))
+            with self.checked.unless_gone(path), self.checked.open(path) as data:
+                size = self.checked.size_bytes(path)
                 self._media(path, "", place, place.sample, iter(lambda: data.read(1 << 20), b""), size)
         if not self.checked.complete:
             return
         for theme, known in self.checked.themes.items():
+            if known.prompts is None:
+                continue
             found = max((len(by_folder.get((theme, kind), ())) for kind in release.KINDS), default=0)
-            count = max(found, min(self.previews, len(known.prompts or {})))
-            first = sorted(known.prompts or {})[:count]
+            count = max(found, min(self.previews, len(known.prompts)))
+            first = sorted(known.prompts)[:count]
             for kind in release.KINDS:
                 for sample in sorted(set(first) - set(by_folder.get((theme, kind), ()))):
                     self.checked.fault(release_path(kind, sample, theme), "missing among the previews")

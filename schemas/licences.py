@@ -31,6 +31,15 @@ _FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 _KNOWN = tuple(
     (re.compile(pattern.replace("{v}", r"(-[1-4]\.[05])?")), frozenset(asked)) for pattern, asked in _FAMILIES
 )
+EXAMPLES = (
+    *("cc0-1.0", "pdm-1.0", "public-domain", "pddl-1.0", "unlicense"),
+    *("mit", "bsd-2-clause", "bsd-3-clause", "apache-2.0", "isc", "odc-by-1.0", "etalab-2.0"),
+    *("cc-by-nc-nd-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-sa-4.0", "odbl-1.0"),
+    *("cc-by-4.0", "openrail", "creativeml-openrail-m", "sam-licence", "flux-non-commercial"),
+)
+"""Licences of the table as they are written, for who misspells one."""
+_ONE_VERSION = ("cc0", "pdm", "pddl", "odc-by", "odbl")
+"""Of these there is 1.0 only, so with it or without it they are the same."""
 
 
 def normalised(licence: str | None) -> str:
@@ -62,5 +71,16 @@ def reaches_outputs(model_licence: str) -> bool:
 
 
 def allowed(licence: str | None, allow: Collection[str]) -> bool:
-    """Whether a licence is among those that a release may hold; spelling does not matter."""
-    return normalised(licence) in {normalised(name) for name in allow}
+    """Whether a licence is among those that a release may hold. Spelling does not matter; `cc-by` stands for
+    each of its versions, `cc-by-4.0` for itself.
+    """
+    return not _names(licence).isdisjoint(map(normalised, allow))
+
+
+def _names(licence: str | None) -> set[str]:
+    """The names by which a list may allow a licence."""
+    name = normalised(licence)
+    bare = re.sub(r"-\d\.\d$", "", name)
+    if conditions(name) is None or conditions(bare) is None:
+        return {name}
+    return {name, bare, f"{bare}-1.0"} if bare in _ONE_VERSION else {name, bare}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pickle
@@ -14,7 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.store import MARKER, LocalStore, Store, Stored, StoreError, checked_key, open_root, open_store
+from actors.store import (
+    MARKER,
+    LocalStore,
+    NotARootError,
+    Store,
+    Stored,
+    StoreError,
+    checked_key,
+    open_root,
+    open_store,
+    root_to_be,
+)
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -136,6 +148,40 @@ def test_keys_lists_what_is_below_a_folder_in_order(store: Store) -> None:
     assert list(store.keys("none")) == []
 
 
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("folder", ["journal", "journal/runs"])
+def test_a_folder_that_cannot_be_read_is_an_error_and_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, code: int
+) -> None:
+    store = LocalStore(tmp_path)
+    store.put_bytes_if_absent("journal/runs/000001.json", b"{}")
+    fail_to_list(monkeypatch, tmp_path / folder, code)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        list(store.keys("journal"))
+
+
+def test_a_folder_that_vanishes_while_keys_are_listed_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(tmp_path)
+    store.put_bytes_if_absent("a/b/c", b"")
+    store.put_bytes_if_absent("a/d", b"")
+    fail_to_list(monkeypatch, tmp_path / "a/b", errno.ENOENT)
+    assert list(store.keys("a")) == ["a/d"]
+
+
+def fail_to_list(monkeypatch: pytest.MonkeyPatch, folder: Path, code: int) -> None:
+    """As a superuser sees no permissions, the call itself fails."""
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path) == folder:
+            raise OSError(code, os.strerror(code), path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
 def test_what_nfs_keeps_of_a_deleted_file_is_no_key(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put_bytes_if_absent("journal/runs/000001.json", b"{}")
@@ -164,24 +210,36 @@ def test_a_new_root_gets_its_marker_and_opens_again(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_things_is_not_taken_for_a_root(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(StoreError, match="holds other files"):
+    with pytest.raises(NotARootError, match="holds other files"):
         open_root(str(tmp_path), create=True)
+    with pytest.raises(NotARootError, match="holds other files"):
+        root_to_be(str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_folder_that_is_no_root_is_refused_where_one_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is not an output root"):
+    with pytest.raises(NotARootError, match="is not an output root"):
         open_root(str(tmp_path), create=False)
 
 
 def test_a_file_as_root_and_a_root_below_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
-    with pytest.raises(StoreError, match="is a file"):
+    with pytest.raises(NotARootError, match="is a file"):
         open_root(str(tmp_path / "f"), create=True)
     with pytest.raises(StoreError, match="cannot be written"):
         open_root(str(tmp_path / "f" / "below"), create=True)
 
 
-def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(StoreError, match="a root is a local folder or s3"):
-        open_store("gs://bucket/x")
+@pytest.mark.parametrize("uri", ["gs://bucket/x", "", "file://", "s3://", "s3://bucket/../x"])
+def test_what_names_no_place_for_a_root_is_refused(uri: str) -> None:
+    with pytest.raises(NotARootError, match=r"a local folder or s3|s3://bucket/prefix|without `\.\.`"):
+        open_store(uri)
+
+
+def test_a_look_at_a_place_that_can_become_a_root_writes_nothing(store: Store) -> None:
+    assert root_to_be(store.uri).uri == store.uri
+    assert not Path(store.uri).exists()
+    with pytest.raises(NotARootError, match="is not an output root"):
+        open_root(store.uri, create=False)
+    open_root(store.uri, create=True)
+    assert root_to_be(store.uri).exists(MARKER)

@@ -47,6 +47,20 @@ def rewrite_tar(path: Path, change: Callable[[str, bytes], tuple[str, bytes] | N
                 archive.addfile(info, io.BytesIO(changed[1]))
 
 
+def garble(path: Path, text: str) -> None:
+    """Make one character of every such text in a table into bytes that are no UTF-8."""
+    pq.write_table(
+        pq.read_table(path, partitioning=None),
+        path,
+        compression="none",
+        use_dictionary=False,
+        write_statistics=False,
+    )
+    data = path.read_bytes()
+    assert text.encode() in data
+    path.write_bytes(data.replace(text.encode(), b"\xff" + text.encode()[1:]))
+
+
 def bit_in_a_tar(release: Path) -> None:
     flip_bit(release / TAR, 700)
 
@@ -187,6 +201,14 @@ def manifest_of_a_newer_schema(release: Path) -> None:
 def manifest_torn(release: Path) -> None:
     path = release / "manifest/location.parquet"
     path.write_bytes(path.read_bytes()[:-10])
+
+
+def manifest_with_words_that_are_no_utf8(release: Path) -> None:
+    garble(release / "manifest/location.parquet", "Set the scene")
+
+
+def index_with_names_that_are_no_utf8(release: Path) -> None:
+    garble(release / "shards.parquet", TAR)
 
 
 def index_of_another_part(release: Path) -> None:

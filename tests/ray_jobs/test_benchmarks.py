@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from actors.store import open_root
-from benchmarks import publish
+from benchmarks import publish, sheets
 from benchmarks.quality import measure, person_iou
 from benchmarks.sheets import sample_files, sheet
+from ray_jobs.remove import remove
 from ray_jobs.root import read_root
+from schemas.config import RunConfig
 from tests.ray_jobs.commands import ROOT, environment
+from tests.ray_jobs.small_root import make_root, state_of
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +74,25 @@ def test_quality_measures_a_finished_sample_and_sheets_show_it(finished: Path) -
     assert figures["psnr"] > 25
     assert figures["liveness"] > 0.5
     assert sheet(files).shape[2] == 3
+
+
+def test_sheets_and_quality_pass_over_a_sample_that_was_taken_down(tmp_path: Path) -> None:
+    make_root(tmp_path, sources=2, config=RunConfig(themes=("location",)))
+    remove(str(tmp_path), source="0")
+    state = state_of(tmp_path)
+    removed, kept = (sample_files(state, f"Sparkle_location_00000{number}") for number in (0, 1))
+    assert removed == {}
+    assert kept["edited_video"].is_file()
+
+
+def test_sheets_of_a_folder_that_is_no_root_is_one_line_and_a_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        sheets.main(str(tmp_path), tmp_path / "out")
+    assert ended.value.exit_code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is not an output root" in line
 
 
 def test_person_iou_counts_as_the_reference_says(tmp_path: Path) -> None:

@@ -12,11 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from actors.ops.video import encode_video
+from ray_jobs import demo
+from ray_jobs.publish import publish
+from schemas.config import RunConfig
 from tests.actors.clips import HOSTILE, counted_frames
 from tests.ray_jobs.commands import ROOT, command, environment, job, tree
-from tests.ray_jobs.small_root import state_of
+from tests.ray_jobs.small_root import make_root, state_of
 
 
 def test_every_hostile_file_ends_as_failed_with_a_reason_and_nothing_is_written_outside(
@@ -76,6 +80,26 @@ def a_mended_source_is_replayed_alone(root: Path, source: Path) -> None:
     fates = {row["sample_id"]: row["status"] for row in state_of(root).verdicts().to_pylist()}
     assert fates.pop(mended["sample_id"]) == "rejected"
     assert set(fates.values()) == {"failed"}
+
+
+def test_the_demo_never_mixes_own_videos_with_the_made_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def finished(output: str, *rest: object, **named: object) -> int:
+        make_root(output, sources=1, config=config)
+        publish(output)
+        return 1
+
+    def make_sources(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "a.mp4").touch()
+
+    config = RunConfig(themes=("location",))
+    monkeypatch.setattr(demo, "synthesize_and_publish", finished)
+    monkeypatch.setattr(demo, "make_demo_sources", make_sources)
+    for sources, output, code in ((None, "output", 0), (tmp_path / "sources", "yours", 3)):
+        assert demo.run_demo(tmp_path, sources, config, Console(width=200)) == code
+        assert capsys.readouterr().out.splitlines()[-1] == f"release: {tmp_path / output / 'release'}"
 
 
 @pytest.mark.parametrize(

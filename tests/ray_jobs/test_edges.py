@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from actors.ingest import path_of
-from actors.pipeline import resolve, thresholds
 from actors.roles import SampleError
-from actors.store import LocalStore, StoreError, open_root
+from actors.store import LocalStore, NotARootError, StoreError, open_root
+from ray_jobs.__main__ import app
 from ray_jobs.plan import work_left
-from ray_jobs.progress import Progress
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate, regate_release
 from ray_jobs.root import SAMPLES, compact
@@ -34,10 +34,10 @@ from ray_jobs.sources import (
     planned_otherwise,
     read_sources,
 )
+from ray_jobs.synthesize import print_plan, synthesize
 from ray_jobs.verify import verify
 from schemas.config import ConfigError, RunConfig
-from tests.ray_jobs.commands import tree
-from tests.ray_jobs.small_root import make_root, redo, state_of
+from tests.ray_jobs.small_root import make_root, state_of
 
 ONE_THEME = RunConfig(themes=("location",))
 
@@ -108,12 +108,14 @@ def test_what_an_output_root_holds_does_not_become_a_source(tmp_path: Path) -> N
     assert [Path(entry.uri).name for entry in read_sources(str(tmp_path))] == ["mine.mp4"]
 
 
-def test_a_name_that_is_not_utf8_can_be_written_down_and_found_again(tmp_path: Path) -> None:
-    name = os.fsencode(str(tmp_path)) + b"/caf\xe9 100%.mp4"
+@pytest.mark.parametrize("odd", [b"caf\xe9 100%.mp4", b"\x1b]0;title\x07 100%.mp4"])
+def test_a_name_that_is_no_plain_text_can_be_written_down_and_found_again(tmp_path: Path, odd: bytes) -> None:
+    name = os.fsencode(str(tmp_path)) + b"/" + odd
     Path(os.fsdecode(name)).write_bytes(b"x")
     (entry,) = read_sources(str(tmp_path))
     rows, _ = plan_samples([entry], ONE_THEME, SAMPLES.empty_table())
     (planned,) = pa.Table.from_pylist(rows, schema=SAMPLES)["source_uri"].to_pylist()
+    assert planned.isprintable()
     assert path_of(planned).read_bytes() == b"x"
 
 
@@ -180,6 +182,42 @@ def test_a_name_too_long_for_a_tar_is_refused_before_any_work() -> None:
         apply({"name": "a" * 33}, ())
 
 
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [("", "no root is named"), ("{tmp}", "holds other files"), ("gs://b/x", "a local folder")],
+)
+def test_a_dry_run_refuses_the_output_that_the_run_would_refuse(
+    tmp_path: Path, output: str, says: str
+) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    for planning in (print_plan, synthesize):
+        with pytest.raises(NotARootError, match=says):
+            planning(output.format(tmp=tmp_path), [SourceEntry("/a.mp4")], ONE_THEME, Console(quiet=True))
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("status {tmp}/nowhere", "is not an output root"),
+        ("publish {tmp}", "is not an output root"),
+        ("retry {tmp}", "is not an output root"),
+        ("retry {tmp}/new", "holds no run yet"),
+        ("regate {tmp}/new", "holds no run yet"),
+        ("synthesize --sources {tmp} --output {tmp}", "holds other files"),
+        ("synthesize --sources {tmp} --output gs://b/x", "a root is a local folder or s3"),
+    ],
+)
+def test_what_is_no_root_is_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, says: str
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    open_root(str(tmp_path / "new"), create=True)
+    result = CliRunner().invoke(app, [word.format(tmp=tmp_path) for word in arguments.split()])
+    assert (result.exit_code, says in result.output) == (2, True), result.output
+
+
 def test_a_run_that_an_error_ended_is_noted_and_leaves_the_root_free(tmp_path: Path) -> None:
     store = open_root(str(tmp_path), create=True)
     record = open_run(store, "synthesize", ONE_THEME)
@@ -191,33 +229,6 @@ def test_a_run_that_an_error_ended_is_noted_and_leaves_the_root_free(tmp_path: P
     with ended(store, second := open_run(store, "synthesize", ONE_THEME)):
         pass
     assert finished(store, second)
-
-
-def test_a_redo_that_was_broken_off_goes_on_and_a_finished_one_starts_anew(tmp_path: Path) -> None:
-    make_root(tmp_path, sources=1, config=ONE_THEME)
-    store = open_root(str(tmp_path), create=False)
-    for expected in (1, 1):
-        record = open_run(store, "synthesize", ONE_THEME, redo="VideoGenerator")
-        assert record.generations["VideoGenerator"] == expected
-    with ended(store, record):
-        pass
-    again = open_run(store, "synthesize", ONE_THEME, redo="VideoGenerator")
-    assert again.generations["VideoGenerator"] == 2
-    assert again.generations["GuidanceComposer"] == 0
-
-
-def test_publish_follows_a_redo_and_the_first_generation_stays(tmp_path: Path) -> None:
-    make_root(tmp_path, sources=1, config=ONE_THEME)
-    publish(str(tmp_path))
-    first = tree(tmp_path / "artifacts")
-    before = (tmp_path / "release/location/edited_video/Sparkle_location_000000.mp4").read_bytes()
-    redo(tmp_path, "VideoGenerator", ONE_THEME, sources=1)
-    publish(str(tmp_path))
-    now = tree(tmp_path / "artifacts")
-    assert {name: now[name] for name in first} == first
-    again = (tmp_path / "release/location/edited_video/Sparkle_location_000000.mp4").read_bytes()
-    assert again == now["generation-1/location/edited_video/Sparkle_location_000000.mp4"]
-    assert again != before
 
 
 def test_a_looser_threshold_brings_back_exactly_the_samples_that_it_admits(tmp_path: Path) -> None:
@@ -289,21 +300,6 @@ def test_a_root_that_is_read_while_its_parts_are_compacted_reads_the_same(tmp_pa
     state = state_of(CompactedMeanwhile(tmp_path))
     assert state.settled["Ingest"].drop_columns(["part"]).equals(expected)
     assert "compact" in next(iter(store.keys("journal/Ingest")))
-
-
-def test_progress_counts_every_result_once_though_parts_are_compacted_meanwhile(tmp_path: Path) -> None:
-    make_root(tmp_path, sources=3, config=ONE_THEME, failed={("Ingest", "000001"): "torn"})
-    store = open_root(str(tmp_path), create=False)
-    record = newest_run(store)
-    assert record is not None
-    watch = Progress(
-        store, record.run, resolve(ONE_THEME), thresholds(resolve(ONE_THEME)), 3, 3, Console(quiet=True)
-    )
-    with watch.paused():
-        compact(store, record, over=0)
-    watch.read()
-    assert [watch.counts[name].entered for name in ("Ingest", "EditedVideoScorer")] == [3, 2]
-    assert watch.counts["Ingest"].failed == 1
 
 
 # downloaded copies

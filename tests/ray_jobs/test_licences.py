@@ -11,14 +11,16 @@ from rich.console import Console
 
 from actors.pipeline import resolve
 from actors.store import open_root
-from ray_jobs.finish import publish_root
+from ray_jobs.finish import publish_root, regate_root, synthesize_and_publish
 from ray_jobs.licences import UNKNOWN, backend_licence, warnings
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate
 from ray_jobs.root import SAMPLES
 from ray_jobs.runs import newest_run
+from ray_jobs.sources import SourceEntry
 from ray_jobs.verify import verify
-from schemas.config import ReleaseConfig, RunConfig
+from schemas.config import ConfigError, ReleaseConfig, RunConfig
+from tests.ray_jobs.commands import tree
 from tests.ray_jobs.small_root import make_root
 
 CONFIG = RunConfig(themes=("location",), release=ReleaseConfig(previews=0))
@@ -83,6 +85,44 @@ def test_allow_keeps_samples_under_these_licences_and_says_why_the_others_are_ou
     publish_root(str(root), (), "all", console)
     assert all(row["status"] == "accepted" for row in manifest(root).values())
     assert verify(str(root)) == []
+
+
+def test_the_next_run_keeps_the_licences_and_says_so_until_all_are_allowed_again(root: Path) -> None:
+    entries, said = [SourceEntry(f"/videos/clip {number}.mp4") for number in range(4)], Console(record=True)
+    publish_root(str(root), (), "cc0-1.0", said)
+    synthesize_and_publish(str(root), entries, CONFIG, said, redo=None, with_release=True)
+    assert [row["status"] for row in manifest(root).values()] == ["accepted", *["rejected"] * 3]
+    assert "these licences only, as before: cc0-1.0;" in said.export_text()
+    publish_root(str(root), (), "all", said)
+    synthesize_and_publish(str(root), entries, CONFIG, said, redo=None, with_release=True)
+    assert {row["status"] for row in manifest(root).values()} == {"accepted"}
+    assert "as before" not in said.export_text()
+
+
+@pytest.mark.parametrize(
+    ("allow", "says"),
+    [
+        ("", "names no licence"),
+        (" , ", "names no licence"),
+        ("cc-by-4", "did you mean 'cc-by-4.0'"),
+        ("cc0,myown", "release.allow myown: .*did you mean 'my-own'"),
+        ("all,cc0", "release.allow all: no source and no model here is under it"),
+    ],
+)
+def test_words_that_are_no_licence_are_refused_and_change_nothing(root: Path, allow: str, says: str) -> None:
+    publish(str(root))
+    before = tree(root)
+    with pytest.raises(ConfigError, match=says):
+        publish_root(str(root), (), allow, Console(quiet=True))
+    words = [word for word in allow.split(",") if word.strip()]
+    with pytest.raises(ConfigError, match=says):
+        regate_root(str(root), [f"release.allow={words}"], Console(quiet=True))
+    assert tree(root) == before
+
+
+def test_licences_of_the_table_and_of_the_root_are_taken_in_any_spelling(root: Path) -> None:
+    publish_root(str(root), (), "CC0, My Own, mit", Console(quiet=True))
+    assert {name for name, row in manifest(root).items() if row["status"] == "accepted"} == {"0", "3"}
 
 
 def test_regate_goes_by_the_allowed_licences_too(root: Path) -> None:

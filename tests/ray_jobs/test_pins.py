@@ -97,15 +97,20 @@ def test_a_branch_becomes_its_commit_and_a_moved_one_another(cache: Path) -> Non
     assert pin_weights(tracked_by(model=HUB, revision="main"), before) == tracked_by(model=HUB, revision=NEW)
 
 
-def test_a_redo_without_its_weights_gives_no_results_up(tmp_path: Path) -> None:
+def test_a_first_run_or_a_redo_without_its_weights_begins_nothing(tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips/a.mp4").touch()
     entries, config = read_sources(str(tmp_path / "clips")), tracked_by(model="/no/such/folder")
     config = config.model_copy(update={"gpus": 1})
     root = str(tmp_path / "root")
+    for redo in (None, "ForegroundTracker"):
+        with pytest.raises(ConfigError, match="is no folder on this machine"):
+            synthesize(root, entries, config, Console(quiet=True), redo=redo)
+        assert not Path(root).exists()
+    record = open_run(open_root(root, create=True), "synthesize", config)
     with pytest.raises(ConfigError, match="is no folder on this machine"):
         synthesize(root, entries, config, Console(quiet=True), redo="ForegroundTracker")
-    assert newest_run(open_root(root, create=False)) is None
+    assert newest_run(open_root(root, create=False)) == record
 
 
 def test_a_dry_run_says_that_weights_are_not_those_of_the_first_run(tmp_path: Path) -> None:

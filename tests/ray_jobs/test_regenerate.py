@@ -92,7 +92,16 @@ def test_missing_and_broken_parts_are_found_and_the_whole_ones_are_not_touched(r
     assert again(root, broken=True).parts == {other.relative_to(root / "release").as_posix(): True}
     assert tree(root / "release") == before
     assert all(path.stat().st_ino == inode for path, inode in whole.items())
-    assert str(again(root, broken=True)) == "nothing is missing or broken"
+    assert str(again(root, broken=True)).startswith("no part, artifact or preview to make")
+
+
+def test_a_part_that_is_asked_for_brings_others_along_that_are_not_in_place(root: Path) -> None:
+    before = tree(root / "release")
+    other = root / "release/intermediate_data/location_source_video_mask_part00.tar"
+    other.write_bytes(other.read_bytes() + b"x")
+    (root / "release" / PART).unlink()
+    assert again(root, shard=PART).parts == {PART: True, other.relative_to(root / "release").as_posix(): True}
+    assert tree(root / "release") == before
 
 
 def test_a_lost_or_damaged_artifact_is_taken_back_from_the_release(root: Path) -> None:
@@ -176,6 +185,7 @@ def test_an_artifact_that_is_nowhere_is_made_by_its_actor_and_what_differs_is_a_
     changed = {path for path in before if path.endswith(".tar") and before[path] != after[path]}
     assert len(changed) == 2
     assert all("edited_video" in path for path in changed)
+    assert {path for path, same in result.parts.items() if not same} == changed
     assert not list((root / "remaking").rglob("*.mp4"))
 
     held = tree(root / "artifacts"), tree(root / "release"), found
@@ -225,6 +235,19 @@ def test_what_cannot_be_made_is_said_and_the_release_is_left_as_it_is(root: Path
     result = regenerate(str(root), missing=True, through=here)
     assert result.parts == {}
     assert "000002: Ingest failed again: no file at /videos/clip 2.mp4" in result.remade.failed
+
+
+def test_a_part_with_a_member_that_is_damaged_everywhere_stays_where_it_is(root: Path) -> None:
+    name = "artifacts/sources/source_video/Sparkle_source_000002.mp4"
+    content = (root / name).read_bytes()
+    flip(root / name, 60)
+    (part,) = (p for p in (root / "release").rglob("*source_video_part*.tar") if content in p.read_bytes())
+    flip(part, part.read_bytes().index(content) + 60)
+    before = tree(root / "release")
+    result = regenerate(str(root), shard=part.name, through=here)
+    assert result.parts == {}
+    assert any(words.endswith(f"gone or damaged, first {name}") for words in result.remade.failed)
+    assert tree(root / "release") == before
 
 
 def test_what_a_broken_off_takedown_names_is_not_made_again(root: Path) -> None:

@@ -177,9 +177,12 @@ def test_what_a_takedown_left_behind_is_a_fault(root: Path) -> None:
 
 
 def test_a_takedown_that_another_sample_holds_up_says_so_and_goes_on_when_it_is_back(root: Path) -> None:
-    """The neighbour in its part lost a file, so the part cannot be made without the one that goes."""
-    parts = members(root / "release").values()
-    (part,) = (names for names in parts if f"location/edited_video/{GONE}.mp4" in names)
+    """The neighbour in its part lost a file, and its copy there, so no part can be made without the one that
+    goes.
+    """
+    parts = members(root / "release").items()
+    (path, part), *_ = ((p, names) for p, names in parts if f"location/edited_video/{GONE}.mp4" in names)
+    (root / "release" / path).unlink()
     neighbour = next(name for name in part if GONE not in name)
     artifact = root / "artifacts" / neighbour
     lost = artifact.rename(root / "lost.mp4")
@@ -192,10 +195,26 @@ def test_a_takedown_that_another_sample_holds_up_says_so_and_goes_on_when_it_is_
     assert verify(str(root)) == []
 
 
+def test_a_neighbour_whose_artifact_is_damaged_is_saved_from_the_part_that_goes(root: Path) -> None:
+    parts = members(root / "release").values()
+    (part,) = (names for names in parts if f"location/edited_video/{GONE}.mp4" in names)
+    artifact = root / "artifacts" / next(name for name in part if GONE not in name)
+    content = artifact.read_bytes()
+    artifact.unlink()
+    artifact.write_bytes(content[:-1] + b"x")
+    remove(str(root), source=URI)
+    assert artifact.read_bytes() == content
+    assert verify(str(root)) == []
+
+
 def test_what_is_not_there_cannot_be_removed(root: Path, tmp_path: Path) -> None:
     for wrong, words in (
         ({"source": "/videos/clip 22.mp4"}, "did you mean '/videos/clip 2.mp4'"),
         ({"sample": "Sparkle_location_0000002"}, "did you mean"),
+        ({"source": ""}, "--source is empty"),
+        ({"source": "²"}, "no such source"),
+        ({"source": "/videos/\udcff.mp4"}, "no such source"),
+        ({"sample": "\udcff"}, "not planned"),
         ({}, "give either"),
         ({"source": "1", "sample": GONE}, "give either"),
     ):

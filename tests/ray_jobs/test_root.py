@@ -178,8 +178,9 @@ def test_a_holder_that_cannot_be_seen_from_here_is_taken_as_alive(
         return
     with pytest.raises(RootBusyError, match=says) as refused:
         open_run(store, "synthesize", CONFIG)
-    store.put_bytes_if_absent(end_key(1), b"{}")  # as the message says
-    assert end_key(1) in str(refused.value)
+    note = '{"error": "killed"}'
+    assert f"create {end_key(1)} with `{note}`" in str(refused.value)
+    store.put_bytes_if_absent(end_key(1), note.encode())
     assert open_run(store, "synthesize", CONFIG).run == 2
 
 

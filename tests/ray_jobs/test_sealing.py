@@ -102,6 +102,18 @@ def test_a_part_without_its_note_or_of_another_length_is_not_taken_for_sealed(tm
     assert sealed(store, shard) is None
 
 
+@pytest.mark.parametrize("junk", [b"\xff\xfe", b"{torn", b"[]", b'{"size_bytes": 3}'])
+def test_a_damaged_note_counts_as_none(tmp_path: Path, junk: bytes) -> None:
+    store = LocalStore(tmp_path)
+    shard = planned(tmp_path, [10])
+    written = seal(store, shard)
+    note = store.local_path(sealing.note_key(shard.path))
+    note.write_bytes(junk)
+    assert sealed(store, shard) is None
+    store.delete(sealing.note_key(shard.path))
+    assert seal(store, shard) == written == sealed(store, shard)
+
+
 def test_other_bytes_under_the_name_are_neither_overwritten_nor_taken_for_the_part(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     shard = planned(tmp_path, [10])

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from actors.base import Sample
 from actors.ingest import Ingest, IngestConfig
@@ -21,6 +22,7 @@ from actors.s3_sources import fetch_source
 from actors.store import StoreError, open_root
 from ray_jobs.root import SAMPLES
 from ray_jobs.sources import SourceEntry, SourcesError, plan_samples, planned_otherwise, read_sources
+from ray_jobs.synthesize import print_plan
 from schemas.config import ConfigError, RunConfig
 from tests.s3_server import Fault, S3Server
 
@@ -51,6 +53,13 @@ def test_a_parquet_list_reads_as_a_csv_does(tmp_path: Path) -> None:
     assert read_sources(str(tmp_path / "list.parquet")) == [SourceEntry("/a.mp4", "style")]
 
 
+def test_a_parquet_list_with_a_column_twice_is_refused_by_its_name(tmp_path: Path) -> None:
+    table = pa.table([["/a.mp4"], ["/b.mp4"]], names=["uri", "uri"])
+    pq.write_table(table, tmp_path / "list.parquet")
+    with pytest.raises(SourcesError, match="has the column 'uri' more than once"):
+        read_sources(str(tmp_path / "list.parquet"))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -58,6 +67,8 @@ def test_a_parquet_list_reads_as_a_csv_does(tmp_path: Path) -> None:
         ("a.csv", "uri,theem\nx,season", "did you mean 'theme'"),
         ("a.csv", "uri,theme\nx,seeson", "did you mean 'season'"),
         ("a.csv", "uri\n", "lists no sources"),
+        ("a.csv", "uri,theme,uri\nx,season,y", "has the column 'uri' more than once"),
+        ("a.csv", "uri;theme\nx, y.mp4;season", "commas separate the columns.*'uri;theme'"),
         ("a.csv", "", "is empty"),
         ("a.csv", "uri,theme\n,season", "row 1: uri is empty"),
         ("a.parquet", "not parquet", "is not a Parquet file"),
@@ -149,6 +160,14 @@ def test_openve3m_as_a_theme_needs_prompts() -> None:
     config = RunConfig(themes=("openve3m",))
     with pytest.raises(ConfigError, match="needs a prompt"):
         plan_samples([SourceEntry("/a.mp4")], config, SAMPLES.empty_table())
+
+
+def test_the_plan_of_one_source_says_so_in_the_singular(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = RunConfig(themes=("location",))
+    print_plan(str(tmp_path / "root"), [SourceEntry("/a.mp4")], config, Console(width=200))
+    assert capsys.readouterr().out.startswith("1 source, 1 sample: 1 new, 0 begun")
 
 
 # in a bucket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,6 +60,25 @@ def test_an_interrupt_that_a_library_loses_ends_the_run_all_the_same(tmp_path: P
         signal.raise_signal(signal.SIGINT)
     assert store.exists(stop_key(7)), "no call begins any more"
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_sigterm_while_ray_starts_is_the_jobs_own_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's init sets a handler that exits with 15."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def start(gpus: int | None) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(stream, "_init_ray", start)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            stream.start_ray()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stopped.value.code == 143
 
 
 def test_the_gpus_of_a_cluster_are_those_of_its_nodes_or_of_what_it_may_grow_to(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +11,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
+import ray_jobs.verify
+from actors.store import LocalStore
+from ray_jobs.checked_release import Release
+from ray_jobs.finish import verify_root
 from ray_jobs.publish import publish
 from ray_jobs.regate import regate
+from ray_jobs.regenerate import regenerate
+from ray_jobs.release_files import FILES, read_record
 from ray_jobs.sealing import PublishError
 from ray_jobs.verify import verify
 from schemas.config import RunConfig
@@ -27,8 +36,10 @@ from tests.ray_jobs.release_damages import (
     csv_row_too_few,
     csv_row_too_many,
     csv_with_broken_quotes,
+    flip_bit,
     foreign_tar,
     index_of_another_part,
+    index_with_names_that_are_no_utf8,
     jsonl_box_outside,
     jsonl_line_missing,
     jsonl_prompt_changed,
@@ -39,6 +50,7 @@ from tests.ray_jobs.release_damages import (
     manifest_of_a_newer_schema,
     manifest_rejects_a_csv_row,
     manifest_torn,
+    manifest_with_words_that_are_no_utf8,
     mask_that_does_not_unpack,
     mask_with_too_few_bits,
     metadata_theme_wrong,
@@ -109,6 +121,8 @@ DAMAGES: list[tuple[Callable[[Path], None], list[str]]] = [
     (manifest_accepts_more, ["manifest/location.parquet", "Sparkle_location_000002 is accepted, but"]),
     (manifest_of_a_newer_schema, ["manifest/location.parquet", "schema version 2"]),
     (manifest_torn, ["manifest/location.parquet: unreadable"]),
+    (manifest_with_words_that_are_no_utf8, ["manifest/location.parquet: unreadable"]),
+    (index_with_names_that_are_no_utf8, ["shards.parquet: unreadable"]),
     (index_of_another_part, [f"{TAR}: not in shards.parquet"]),
     (unfinished_publish, ["shards.parquet: missing (the last publish did not finish)"]),
     (preview_missing, [f"{SECOND}.mp4: missing among the previews"]),
@@ -151,3 +165,113 @@ def test_a_release_that_is_not_as_the_newest_plan_has_it_is_named(root: Path) ->
         publish(str(root))
     shutil.rmtree(path.parent)
     assert "the root has no plan of its parts" in faults(root)
+
+
+def test_a_flipped_bit_in_any_other_file_is_named_and_publish_puts_the_file_back(root: Path) -> None:
+    release = root / "release"
+    others = [path.relative_to(release).as_posix() for path in release.rglob("*.*") if path.suffix != ".tar"]
+    others = [path for path in others if path in read_record(LocalStore(root))]
+    assert (
+        len(others) == 18
+    )  # the card, the index; of each of two themes CSV, metadata, manifest, five JSONL files
+    for path in others:
+        if path.startswith("manifest"):  # two names of one file, as publish makes them
+            (release / path).unlink()
+            os.link(root / path, release / path)
+        flip_bit(release / path, (release / path).stat().st_size // 2)
+    found = verify(str(root))
+    assert {fault.path for fault in found if "other bytes than the publish wrote" in fault.message} == {
+        *others
+    }
+    publish(str(root))
+    assert verify(str(root)) == []
+
+
+def test_regenerate_does_not_record_damage_as_what_publish_wrote(root: Path) -> None:
+    flip_bit(root / "release/README.md", 40)
+    regenerate(str(root), shard=TAR)
+    (fault,) = verify(str(root))
+    assert fault.path == "README.md"
+
+
+def test_a_release_published_before_there_was_a_record_has_no_fault_until_publish_records_it(
+    root: Path,
+) -> None:
+    (root / FILES).unlink()
+    assert verify(str(root)) == []
+    publish(str(root))
+    flip_bit(root / "release/README.md", 40)
+    assert len(verify(str(root))) == 1
+
+
+@pytest.mark.parametrize("junk", [b"\xff", b"{torn", b"[]", b'{"README.md": 3}'])
+def test_a_damaged_record_is_a_fault_and_publish_writes_it_again(root: Path, junk: bytes) -> None:
+    (root / FILES).write_bytes(junk)
+    regenerate(str(root), shard=TAR)
+    (fault,) = verify(str(root))
+    assert (fault.path, "unreadable" in fault.message) == (f"../{FILES}", True)
+    publish(str(root))
+    assert verify(str(root)) == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_missing_theme_is_named_also_where_no_sample_of_it_was_accepted(
+    tmp_path: Path, recorded: bool
+) -> None:
+    measured = {"Sparkle_season_000000": {"edited_frame0_overall": 1.0}}
+    make_root(tmp_path, sources=1, measured=measured, config=RunConfig(themes=("location", "season")))
+    publish(str(tmp_path))
+    assert verify(str(tmp_path)) == []
+    if not recorded:
+        (tmp_path / FILES).unlink()
+    release = tmp_path / "release"
+    gone = {path.relative_to(release).as_posix() for path in release.rglob("*season*") if path.is_file()}
+    gone |= {
+        f"intermediate_data/season/{path.name}" for path in (release / "intermediate_data/season").iterdir()
+    }
+    for path in gone:
+        (release / path).unlink()
+    assert len(gone) == 8
+    assert {fault.path for fault in verify(str(tmp_path))} == gone
+
+
+def test_a_theme_that_was_planned_since_the_publish_is_not_missing(root: Path) -> None:
+    make_root(root, sources=3, config=RunConfig(themes=("location", "openve3m", "season")))
+    assert verify(str(root)) == []
+    publish(str(root))
+    assert verify(str(root)) == []
+    assert (root / "release/prompts/season_train.csv").exists()
+
+
+def test_a_missing_csv_is_the_only_fault(root: Path) -> None:
+    (root / "release" / CSV).unlink()
+    assert faults(root) == f"{CSV}: missing"
+
+
+def test_files_that_go_away_meanwhile_are_named_not_raised(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_files = ray_jobs.verify._list_files
+    (root / FILES).unlink()
+    preview = f"location/edited_video/{FIRST}.mp4"
+    jsonl = "intermediate_data/location/edited_video_score.jsonl"
+    metadata = "prompts/location_train_metadata.jsonl"
+    gone = {CSV, TAR, "shards.parquet", "manifest/location.parquet", metadata, jsonl, preview}
+
+    def then_gone(checked: Release) -> bool:
+        there = list_files(checked)
+        for path in gone:
+            (root / "release" / path).unlink()
+        return there
+
+    monkeypatch.setattr(ray_jobs.verify, "_list_files", then_gone)
+    found = verify(str(root))
+    assert {fault.path for fault in found} == gone
+    assert all("vanished while it was read" in fault.message for fault in found)
+
+
+def test_one_fault_is_one_fault(root: Path) -> None:
+    (root / "release" / CSV).unlink()
+    said = io.StringIO()
+    assert verify_root(str(root), Console(file=said, width=1000)) == 1
+    assert said.getvalue().endswith(": 1 fault\n")

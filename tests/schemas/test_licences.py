@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.licences import CONDITIONS, UNSTATED, allowed, conditions, normalised, reaches_outputs, stricter
+from schemas.licences import (
+    CONDITIONS,
+    EXAMPLES,
+    UNSTATED,
+    allowed,
+    conditions,
+    normalised,
+    reaches_outputs,
+    stricter,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +57,26 @@ def test_a_licence_is_allowed_by_name_whatever_its_spelling_and_a_missing_one_by
     assert not allowed(None, ["cc-by-4.0"])
     assert allowed("  ", [UNSTATED])
     assert normalised(None) == UNSTATED
+
+
+@pytest.mark.parametrize(
+    ("licence", "word", "is_allowed"),
+    [
+        ("CC0-1.0", "CC0", True),
+        ("CC0", "cc0-1.0", True),
+        ("CC BY 4.0", "cc-by", True),
+        ("CC BY", "cc-by-4.0", False),
+        ("CC BY 3.0", "cc-by-4.0", False),
+        ("CC BY-NC 4.0", "cc-by", False),
+        ("Unlicense", "cc0", False),
+        ("my-own-2.0", "my-own", False),
+    ],
+)
+def test_a_name_without_a_version_allows_each_version_and_nothing_else(
+    licence: str, word: str, is_allowed: bool
+) -> None:
+    assert allowed(licence, [word]) is is_allowed
+
+
+def test_the_table_knows_its_examples() -> None:
+    assert None not in map(conditions, EXAMPLES)
