@@ -29,7 +29,7 @@ from ray_jobs.runs import ended, newest_run, open_deciding_run, recipes
 from ray_jobs.sealing import PLANS, PublishError, newest_plan, planned_shards
 from schemas import release, shards
 from schemas.config import RunConfig
-from schemas.gates import Step
+from schemas.gates import RELEASE_ALLOW, Step
 from schemas.manifest import (
     IN_JSONL,
     NOT_READ,
@@ -71,7 +71,9 @@ class PublishReport:
     shards_written: int
     shards_kept: int
     warnings: list[str]
-    """Licences that ask more than the release's own, and unknown ones."""
+    """Samples that `release.allow` keeps out; licences that ask more than the release's own, and unknown
+    ones.
+    """
     as_tasks: bool = False
     """Whether the parts were written as Ray tasks."""
 
@@ -165,10 +167,20 @@ def _publish(
         shards_written=folder.shards_written,
         shards_kept=folder.shards_kept,
         as_tasks=folder.as_tasks,
-        warnings=warnings(
-            accepted, {item.name: backend_licence(item.recipe) for item in planned}, config.release.license
-        ),
+        warnings=[
+            *_kept_out(verdicts, config.release.allow or ()),
+            *warnings(
+                accepted,
+                {item.name: backend_licence(item.recipe) for item in planned},
+                config.release.license,
+            ),
+        ],
     )
+
+
+def _kept_out(verdicts: pa.Table, allow: Sequence[str]) -> list[str]:
+    count = pc.sum(pc.equal(verdicts["gate"], RELEASE_ALLOW)).as_py() or 0
+    return [f"{count} samples are kept out by release.allow ({', '.join(allow)})"] if count else []
 
 
 def root_manifest(state: RootState, verdicts: pa.Table, config: RunConfig) -> pa.Table:
