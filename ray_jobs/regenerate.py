@@ -119,12 +119,13 @@ def regenerate(
                 left.append(kept)
         if left:
             _remake(store, record, left, result, through)
+        lost = {kept.artifact.path for kept in left if not intact(store, kept.artifact)}
         had = {part.path: sealed(store, part) or _indexed(store, part) for part in chosen}
         if result.remade.changed:
             for part in chosen:
-                _take_away(store, part)
+                if not lost.intersection(part.keys):
+                    _take_away(store, part)
         else:
-            lost = {kept.artifact.path for kept in left} - set(result.remade.same)
             _write(store, parts, chosen, lost, result, report, whole=whole)
             if named is None:
                 _link_previews(store, parts, before.run_config().release.previews, broken, result)

@@ -237,17 +237,32 @@ def test_what_cannot_be_made_is_said_and_the_release_is_left_as_it_is(root: Path
     assert "000002: Ingest failed again: no file at /videos/clip 2.mp4" in result.remade.failed
 
 
-def test_a_part_with_a_member_that_is_damaged_everywhere_stays_where_it_is(root: Path) -> None:
-    name = "artifacts/sources/source_video/Sparkle_source_000002.mp4"
+def damage_everywhere(root: Path, name: str) -> Path:
+    """An artifact, and its copy in a part; returns the part."""
     content = (root / name).read_bytes()
     flip(root / name, 60)
     (part,) = (p for p in (root / "release").rglob("*source_video_part*.tar") if content in p.read_bytes())
     flip(part, part.read_bytes().index(content) + 60)
+    return part
+
+
+def test_a_part_with_a_member_that_is_damaged_everywhere_stays_where_it_is(root: Path) -> None:
+    name = "artifacts/sources/source_video/Sparkle_source_000002.mp4"
+    part = damage_everywhere(root, name)
     before = tree(root / "release")
     result = regenerate(str(root), shard=part.name, through=here)
     assert result.parts == {}
     assert any(words.endswith(f"gone or damaged, first {name}") for words in result.remade.failed)
     assert tree(root / "release") == before
+
+
+def test_it_stays_also_where_another_sample_gets_a_new_generation(root: Path) -> None:
+    part = damage_everywhere(root, "artifacts/sources/source_video/Sparkle_source_000001.mp4")
+    lose_canny(root)
+    before = part.read_bytes()
+    result = regenerate(str(root), broken=True, through=here)
+    assert (len(result.remade.changed), len(result.remade.failed)) == (1, 1)
+    assert part.read_bytes() == before
 
 
 def test_what_a_broken_off_takedown_names_is_not_made_again(root: Path) -> None:
