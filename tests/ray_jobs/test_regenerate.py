@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from actors.guard import Guard, RunContext
-from actors.store import open_root
+from actors.store import Store, open_root
 from ray_jobs.phases import Phase
 from ray_jobs.publish import publish
 from ray_jobs.regenerate import Regenerated, regenerate
 from ray_jobs.removals import record_removal
 from ray_jobs.remove import remove
 from ray_jobs.root import read_root
-from ray_jobs.sealing import PublishError
+from ray_jobs.runs import finished, newest_run
+from ray_jobs.sealing import PlannedShard, PublishError
 from ray_jobs.verify import verify
 from schemas.config import ConfigError, ReleaseConfig, RunConfig
 from schemas.records import Row
@@ -193,6 +195,25 @@ def test_an_artifact_that_is_nowhere_is_made_by_its_actor_and_what_differs_is_a_
     result = regenerate(str(root), missing=True, through=here)
     assert (result.remade.changed, result.remade.failed, len(result.remade.same)) == ([], [], 1)
     assert (tree(root / "artifacts"), tree(root / "release"), artifacts_of(root)) == held
+
+
+def test_the_root_is_held_while_parts_go_for_a_new_generation(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+
+    def watched(store: Store, part: PlannedShard) -> None:
+        record = newest_run(store)
+        assert record is not None
+        ended.append(finished(store, record))
+        take_away(store, part)
+
+    take_away = sys.modules["ray_jobs.regenerate"]._take_away
+    monkeypatch.setattr(sys.modules["ray_jobs.regenerate"], "_take_away", watched)
+    lose_canny(root)
+    assert regenerate(str(root), sample=SAMPLE, through=here).remade.changed
+    assert ended
+    assert not any(ended)
 
 
 def test_killed_while_a_new_generation_comes_over_the_same_command_goes_on_without_a_model(
